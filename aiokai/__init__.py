@@ -1,0 +1,1 @@
+"""aiokai: a batch and GPU scheduler for Kubernetes."""
