@@ -102,9 +102,7 @@ class PreferredNodeTerm(KubeStruct, frozen=True):
 
 class NodeAffinity(KubeStruct, frozen=True):
     required: NodeSelector | None = field(name="requiredDuringSchedulingIgnoredDuringExecution", default=None)
-    preferred: tuple[PreferredNodeTerm, ...] = field(
-        name="preferredDuringSchedulingIgnoredDuringExecution", default=()
-    )
+    preferred: tuple[PreferredNodeTerm, ...] = field(name="preferredDuringSchedulingIgnoredDuringExecution", default=())
 
 
 class InterPodAffinity(KubeStruct, frozen=True):

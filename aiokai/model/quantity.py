@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 UNLIMITED: Final = 2**62
-"""No bound, in any base unit. One named value, larger than any sum that may occur, and addable once without overflow."""
+"""No bound, in any base unit: larger than any sum that may occur, and addable once without overflow."""
 
 _SUFFIXES: Final = {
     "": Decimal(1),
@@ -53,7 +53,8 @@ def quantity_to_base(resource: str, text: str | int | float) -> int:
     Raises:
         ValueError: it is not a quantity, or too large to count.
     """
-    scale = 1 if resource in BYTE_RESOURCES or resource in WHOLE_RESOURCES or resource.startswith("hugepages-") else 1000
+    uncounted = resource in BYTE_RESOURCES or resource in WHOLE_RESOURCES or resource.startswith("hugepages-")
+    scale = 1 if uncounted else 1000
     base = int((parse_quantity(text) * scale).to_integral_value(ROUND_CEILING))
     if abs(base) >= UNLIMITED:
         raise ValueError(f"{text!r} is too large")

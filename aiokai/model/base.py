@@ -1,0 +1,131 @@
+"""What every kind that users write has in common: a typed spec, a typed status, an identity, and errors with a path.
+
+Specs are pydantic models in camelCase, frozen. The API server has pruned unknown fields before they arrive here, so
+they are ignored; a configuration or a case file is read by nobody else, so there they are errors (`Strict`).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from aiokai.errors import InvalidObjectError
+from aiokai.model.duration import DURATION_PATTERN, duration_to_seconds
+from aiokai.model.kube import KubeStruct, ObjectMeta
+from aiokai.model.quantity import parse_quantity
+
+
+class UserModel(BaseModel):
+    """Base of what users write in an object."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class Strict(BaseModel):
+    """Base of what only aiokai reads: an unknown field is a mistake."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+def _quantity(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("a quantity such as 4, 500m or 16Gi is wanted")
+    if parse_quantity(value) < 0:
+        raise ValueError(f"{value!r} is negative")
+    return str(value)
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("a duration such as 90s, 10m or 1h30m is wanted")
+    return duration_to_seconds(value)
+
+
+Quantity = Annotated[
+    str,
+    BeforeValidator(_quantity),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}),
+]
+Amounts = dict[str, Quantity]
+"""Resource name to quantity, as in a pod's requests."""
+
+Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
+"""Written as a duration, held in seconds."""
+
+
+class Identity(NamedTuple):
+    """Names one object of a kind: the same name may stand in two dialects."""
+
+    dialect: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+SpecT = TypeVar("SpecT", bound=UserModel)
+StatusT = TypeVar("StatusT", bound=UserModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Custom(Generic[SpecT, StatusT]):
+    """An object of a kind of ours, or of another system read as ours."""
+
+    dialect: str
+    metadata: ObjectMeta
+    spec: SpecT
+    status: StatusT
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.dialect, self.metadata.namespace, self.metadata.name)
+
+
+class Envelope(KubeStruct, frozen=True):
+    """The outer shape of any object, before its spec is looked at."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    spec: dict[str, Any] | None = None
+    status: dict[str, Any] | None = None
+
+
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
+
+
+def decode_custom(
+    raw: bytes | Envelope, dialect: str, spec: type[SpecT], status: type[StatusT]
+) -> Custom[SpecT, StatusT]:
+    """Read an object as `spec` and `status`; a status that cannot be read counts as empty, since we write it.
+
+    Raises:
+        InvalidObjectError: names the first wrong field by its path and says what is wrong with it.
+    """
+    try:
+        envelope = raw if isinstance(raw, Envelope) else _decode_envelope(raw)
+    except msgspec.DecodeError as error:
+        raise InvalidObjectError("", str(error)) from error
+    try:
+        told = spec.model_validate(envelope.spec or {})
+    except ValidationError as error:
+        raise invalid_object("spec", error) from error
+    try:
+        known = status.model_validate(envelope.status or {})
+    except ValidationError:
+        known = status()
+    return Custom(dialect, envelope.metadata, told, known)
+
+
+def invalid_object(root: str, error: ValidationError) -> InvalidObjectError:
+    """The first problem that pydantic found, as `root.path[0].field: reason (got value)`."""
+    first = error.errors(include_url=False)[0]
+    path = root
+    for step in first["loc"]:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
+    reason = first["msg"].removeprefix("Value error, ")
+    shown = repr(first["input"])
+    if first["type"] != "missing" and shown not in reason and len(shown) <= 80:
+        reason += f" (got {shown})"
+    return InvalidObjectError(path, reason)

@@ -1,0 +1,125 @@
+"""The configuration: one frozen model, read from one YAML file. What is written here is the default."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from aiokai.errors import ConfigError
+from aiokai.model.base import Quantity, Seconds, Strict, invalid_object
+
+
+class Cycle(Strict):
+    period: Seconds = Field(default=1.0, description="A cycle runs at least this often.")
+    coalesce: Seconds = Field(default=0.005, description="How long a cycle waits for more changes after the first.")
+
+
+class DialectChoice(Strict):
+    name: str
+    scheduler_names: tuple[str, ...] = ()
+    mode: Literal["own", "read"] = "own"
+
+
+class Plugin(Strict):
+    name: str
+    weight: int = Field(default=1, ge=0, le=1000)
+    args: dict[str, int] = Field(default_factory=dict)
+
+
+class Enqueue(Strict):
+    against: Literal["capacity", "quota"] = "capacity"
+
+
+ActionName = Literal["enqueue", "allocate", "backfill"]
+
+
+def _default_plugins() -> tuple[Plugin, ...]:
+    return (
+        Plugin(name="priority"),
+        Plugin(name="gang"),
+        Plugin(name="fairshare"),
+        Plugin(name="nodestate"),
+        Plugin(name="nodeaffinity"),
+        Plugin(name="taints"),
+        Plugin(name="resources"),
+        Plugin(name="binpack", weight=10, args={"nvidia.com/gpu": 10, "cpu": 1, "memory": 1}),
+        Plugin(name="devicepack", weight=5),
+    )
+
+
+class Profile(Strict):
+    name: str = "default"
+    actions: tuple[ActionName, ...] = ("enqueue", "allocate", "backfill")
+    enqueue: Enqueue = Enqueue()
+    plugins: tuple[Plugin, ...] = Field(default_factory=_default_plugins)
+
+
+class VgpuNames(Strict):
+    """The real names that the device plugin advertises; `nvidia.com/vgpu-*` are aliases of them."""
+
+    number: str = "volcano.sh/vgpu-number"
+    memory: str = "volcano.sh/vgpu-memory"
+    cores: str = "volcano.sh/vgpu-cores"
+    memory_unit: Quantity = "1Mi"
+
+
+class Devices(Strict):
+    vgpu: VgpuNames = VgpuNames()
+
+
+class Web(Strict):
+    host: str = "0.0.0.0"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class Configuration(Strict):
+    cycle: Cycle = Cycle()
+    dialects: tuple[DialectChoice, ...] = (DialectChoice(name="aiokai", scheduler_names=("aiokai",)),)
+    profiles: tuple[Profile, ...] = Field(default=(Profile(),), min_length=1, max_length=1)
+    devices: Devices = Devices()
+    web: Web = Web()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Configuration":
+        for what, names in (("dialect", [d.name for d in self.dialects]), ("profile", [p.name for p in self.profiles])):
+            if len(set(names)) != len(names):
+                raise ValueError(f"two entries of one {what} name: {', '.join(names)}")
+        return self
+
+    @property
+    def profile(self) -> Profile:
+        return self.profiles[0]
+
+    def dialect_of(self, scheduler_name: str) -> str | None:
+        """The dialect whose pods name this scheduler, None if it is not one of ours."""
+        return next((d.name for d in self.dialects if d.mode == "own" and scheduler_name in d.scheduler_names), None)
+
+
+def parse_configuration(content: object, source: str) -> Configuration:
+    """A configuration from parsed YAML; nothing at all is the default.
+
+    Raises:
+        ConfigError: names `source`, the path in it, and the reason.
+    """
+    if content is None:
+        return Configuration()
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source}: a mapping is wanted at the top, not {type(content).__name__}")
+    try:
+        return Configuration.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {invalid_object('', error)}") from error
+
+
+def load_configuration(path: Path) -> Configuration:
+    """The configuration in a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, or says something impossible.
+    """
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return parse_configuration(content, str(path))

@@ -1,0 +1,31 @@
+"""Labels and annotations of ours, each with who writes it and who reads it."""
+
+from typing import Final
+
+GROUP: Final = "aiokai.io"
+VERSION: Final = "v1alpha1"
+SCHEDULER_NAME: Final = "aiokai"
+
+QUEUE: Final = "aiokai.io/queue"
+"""Annotation or label of a pod, its owner or namespace: the queue that pays."""
+POD_GROUP: Final = "aiokai.io/pod-group"
+"""Annotation or label of a pod: the PodGroup in its namespace that it belongs to."""
+JOB: Final = "aiokai.io/job"
+"""Label of a Job's pods, by which `kubectl get pods -l` finds them."""
+TASK: Final = "aiokai.io/task"
+"""Annotation and label of a Job's pod: the task it is one of."""
+TASK_INDEX: Final = "aiokai.io/task-index"
+"""Annotation and label of a Job's pod: which one of its task it is."""
+SUBGROUP: Final = "aiokai.io/subgroup"
+"""Annotation or label of a pod: the subgroup of its PodGroup."""
+MIN_MEMBER: Final = "aiokai.io/min-member"
+"""Annotation of an owner or pod: how many make the gang whole."""
+PREEMPTIBILITY: Final = "aiokai.io/preemptibility"
+"""Annotation of an owner or pod, as the field of the same name."""
+SCHEDULING: Final = "aiokai.io/scheduling"
+"""Annotation on a PodGroup, Queue or lone pod: what the scheduler must remember over a restart."""
+
+RUN_FOR: Final = "aiokai.io/run-for"
+"""Annotation of a pod for localcluster's kubelets: how long it runs."""
+EXIT_CODE: Final = "aiokai.io/exit-code"
+"""Annotation of a pod for localcluster's kubelets: how it ends."""

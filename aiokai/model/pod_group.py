@@ -1,0 +1,80 @@
+"""PodGroup: the pods that start together or not at all, in the queue that pays for them."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from aiokai.model.base import Amounts, Custom, Seconds, UserModel
+from aiokai.model.conditions import ConditionStatus
+
+
+class TopologySpec(UserModel):
+    name: str = Field(description="The Topology whose levels are meant.")
+    required: str | None = Field(default=None, description="All tasks in one domain of this level, or none start.")
+    preferred: str | None = Field(default=None, description="All tasks in one domain of this level, where they fit.")
+
+
+class SubGroupSpec(UserModel):
+    name: str = Field(min_length=1)
+    parent: str | None = Field(default=None, description="The subgroup this one is a part of; none: the gang itself.")
+    min_member: int = Field(default=1, ge=0, description="Pods of this subgroup that make it whole.")
+    min_sub_group: int | None = Field(default=None, ge=0, description="Child subgroups that make it whole; none: all.")
+    topology: TopologySpec | None = None
+
+
+class PodGroupSpec(UserModel):
+    min_member: int = Field(default=1, ge=0, description="Pods that make the gang whole: so many start, or none.")
+    min_task_member: dict[str, int] | None = Field(default=None, description="The same for each task by its name.")
+    min_resources: Amounts | None = Field(
+        default=None, description="What the whole gang needs, known before its pods exist."
+    )
+    queue: str = Field(default="", description="Who pays; none: the namespace's queue, else `default`.")
+    priority_class_name: str = Field(default="", description="Order inside the queue.")
+    preemptibility: Literal["preemptible", "non-preemptible"] = "preemptible"
+    topology: TopologySpec | None = None
+    sub_groups: tuple[SubGroupSpec, ...] = ()
+    staleness_grace_period: Seconds | None = Field(
+        default=None, description="A gang below its minimum for longer is evicted whole."
+    )
+    preemption_delay: Seconds | None = Field(default=None, description="It waits so long before it takes from others.")
+    scheduling_timeout: Seconds | None = Field(
+        default=None, description="An admitted gang without a bound pod goes back into the queue after this."
+    )
+
+    @model_validator(mode="after")
+    def _subgroups_form_a_tree(self) -> "PodGroupSpec":
+        parents = {group.name: group.parent for group in self.sub_groups}
+        if len(parents) != len(self.sub_groups):
+            raise ValueError("two subgroups have the same name")
+        for name in parents:
+            seen, above = {name}, parents[name]
+            while above is not None:
+                if above not in parents:
+                    raise ValueError(f"subgroup {name!r} names a parent {above!r} that does not exist")
+                if above in seen:
+                    raise ValueError(f"subgroup {name!r} is its own ancestor")
+                seen.add(above)
+                above = parents[above]
+        return self
+
+
+class GangPhase(StrEnum):
+    """Where a gang stands. Pending: not admitted; Inqueue: its pods may exist; the rest speaks of its pods."""
+
+    PENDING = "Pending"
+    INQUEUE = "Inqueue"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+
+
+class PodGroupStatus(UserModel):
+    phase: str = ""
+    pending: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    conditions: tuple[ConditionStatus, ...] = ()
+
+
+PodGroup = Custom[PodGroupSpec, PodGroupStatus]
