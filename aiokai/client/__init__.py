@@ -1,0 +1,7 @@
+"""The API server over HTTP: list, watch, write; its refusals made ours."""
+
+from aiokai.client.api import ApiClient, WatchEvent
+from aiokai.client.connection import connect
+from aiokai.client.resource import Resource
+
+__all__ = ["ApiClient", "Resource", "WatchEvent", "connect"]
