@@ -5,10 +5,12 @@ they are ignored; a configuration or a case file is read by nobody else, so ther
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from aiokai.errors import InvalidObjectError
@@ -17,10 +19,30 @@ from aiokai.model.kube import KubeStruct, ObjectMeta
 from aiokai.model.quantity import parse_quantity
 
 
+class Rule(NamedTuple):
+    """What the API server checks by itself (CEL), so that `kubectl apply` says no; a validator here says the same."""
+
+    cel: str
+    message: str
+
+
+class WrongFieldError(ValueError):
+    """Raised by a validator of a whole model: names the field below it that is wrong."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
 class UserModel(BaseModel):
-    """Base of what users write in an object."""
+    """Base of what users write in an object.
+
+    Attributes:
+        rules: the CEL twins of the model's validators, for the CRD.
+    """
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    rules: ClassVar[tuple[Rule, ...]] = ()
 
 
 class Strict(BaseModel):
@@ -51,8 +73,18 @@ Quantity = Annotated[
 Amounts = dict[str, Quantity]
 """Resource name to quantity, as in a pod's requests."""
 
-Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
+Seconds = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(lambda seconds: f"{Decimal(str(seconds)).normalize():f}s", when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
 """Written as a duration, held in seconds."""
+
+Timestamp = Annotated[
+    datetime, PlainSerializer(lambda at: at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), when_used="json")
+]
+"""Written as Kubernetes writes times: UTC, whole seconds."""
 
 
 class Identity(NamedTuple):
@@ -125,6 +157,10 @@ def invalid_object(root: str, error: ValidationError) -> InvalidObjectError:
     for step in first["loc"]:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else str(step)
     reason = first["msg"].removeprefix("Value error, ")
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, WrongFieldError):
+        separator = "." if path and not cause.path.startswith("[") else ""
+        return InvalidObjectError(path + separator + cause.path, reason)
     shown = repr(first["input"])
     if first["type"] != "missing" and shown not in reason and len(shown) <= 80:
         reason += f" (got {shown})"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from aiokai.model.base import UserModel
+from aiokai.model.base import Timestamp, UserModel
 
 
 class ConditionStatus(UserModel):
@@ -12,7 +12,7 @@ class ConditionStatus(UserModel):
     status: str
     reason: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Timestamp | None = None
     observed_generation: int | None = None
 
 
