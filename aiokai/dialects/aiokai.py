@@ -9,14 +9,16 @@ from aiokai.model import keys
 from aiokai.model.base import Envelope, decode_custom
 from aiokai.model.job import Job, JobSpec, JobStatus, check_job
 from aiokai.model.pod_group import PodGroup, PodGroupSpec, PodGroupStatus
-from aiokai.model.queue import Queue, QueueSpec, QueueStatus
+from aiokai.model.queue import Queue, QueueSpec, QueueStatus, check_queue
 from aiokai.model.resource import Resource
 
 NAME = "aiokai"
 
 
 def _decode_queue(raw: bytes | Envelope) -> Queue:
-    return decode_custom(raw, NAME, QueueSpec, QueueStatus)
+    queue = decode_custom(raw, NAME, QueueSpec, QueueStatus)
+    check_queue(queue)
+    return queue
 
 
 def _decode_pod_group(raw: bytes | Envelope) -> PodGroup:

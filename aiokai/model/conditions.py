@@ -1,6 +1,9 @@
 """Conditions in the statuses of our kinds, in Kubernetes' form."""
 
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
 
 from aiokai.model.base import Timestamp, UserModel
 
@@ -14,6 +17,13 @@ class ConditionStatus(UserModel):
     message: str = ""
     last_transition_time: Timestamp | None = None
     observed_generation: int | None = None
+
+
+Conditions = Annotated[
+    tuple[ConditionStatus, ...],
+    Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
+"""At most one of each type."""
 
 
 def with_condition(

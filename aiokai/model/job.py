@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, fie
 
 from aiokai.errors import InvalidObjectError
 from aiokai.model.base import Custom, Rule, Timestamp, UserModel, WrongFieldError, invalid_object
-from aiokai.model.conditions import ConditionStatus
+from aiokai.model.conditions import Conditions
 from aiokai.model.keys import SCHEDULER_NAME
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
@@ -219,7 +219,7 @@ class JobStatus(UserModel):
     unknown: int = 0
     version: int = 0
     retry_count: int = 0
-    conditions: tuple[ConditionStatus, ...] = ()
+    conditions: Conditions = ()
 
 
 Job = Custom[JobSpec, JobStatus]

@@ -4,12 +4,14 @@ Capability is never exceeded, guarantee is held even while idle, deserved is pro
 is lent by weight.
 """
 
-from typing import Literal
+from typing import ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from aiokai.model.base import Amounts, Custom, Seconds, UserModel
-from aiokai.model.conditions import ConditionStatus
+from aiokai.errors import InvalidObjectError
+from aiokai.model.base import Amounts, Custom, Rule, Seconds, UserModel, WrongFieldError
+from aiokai.model.conditions import Conditions
+from aiokai.model.quantity import parse_quantity
 
 
 class QueueAffinityTerms(UserModel):
@@ -50,6 +52,24 @@ class QueueSpec(UserModel):
     state: Literal["Open", "Closed"] = Field(default="Open", description="A closed queue starts nothing new.")
     affinity: QueueAffinity | None = Field(default=None, description="Node groups this queue may or should use.")
 
+    rules: ClassVar = tuple(
+        Rule(
+            f"!has(self.{part}) || !has(self.capability) || self.{part}.all(r, !(r in self.capability) || "
+            f"quantity(string(self.{part}[r])).compareTo(quantity(string(self.capability[r]))) <= 0)",
+            f"{part} is more than capability",
+        )
+        for part in ("deserved", "guarantee")
+    )
+
+    @model_validator(mode="after")
+    def _gets_no_more_than_its_capability(self) -> "QueueSpec":
+        for part, amounts in (("deserved", self.deserved), ("guarantee", self.guarantee)):
+            for resource, amount in (amounts or {}).items():
+                cap = (self.capability or {}).get(resource)
+                if cap is not None and parse_quantity(amount) > parse_quantity(cap):
+                    raise WrongFieldError(f"{part}[{resource}]", f"{part} is more than capability ({amount} > {cap})")
+        return self
+
 
 class QueueStatus(UserModel):
     state: str = ""
@@ -60,8 +80,23 @@ class QueueStatus(UserModel):
     pending: int = 0
     inqueue: int = 0
     running: int = 0
-    conditions: tuple[ConditionStatus, ...] = ()
+    conditions: Conditions = ()
 
 
 Queue = Custom[QueueSpec, QueueStatus]
 DEFAULT_QUEUE = "default"
+
+QUEUE_RULES: Final = (
+    Rule("!has(self.spec.parent) || self.spec.parent != self.metadata.name", "a queue is not its own parent"),
+)
+"""What takes the name of the Queue to decide. `check_queue` is the twin."""
+
+
+def check_queue(queue: Queue) -> None:
+    """Check what takes the name of the Queue to decide.
+
+    Raises:
+        InvalidObjectError: it names itself as its parent.
+    """
+    if queue.spec.parent == queue.metadata.name:
+        raise InvalidObjectError("spec.parent", "a queue is not its own parent")
