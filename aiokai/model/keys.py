@@ -22,6 +22,8 @@ MIN_MEMBER: Final = "aiokai.io/min-member"
 """Annotation of an owner or pod: how many make the gang whole."""
 PREEMPTIBILITY: Final = "aiokai.io/preemptibility"
 """Annotation of an owner or pod, as the field of the same name."""
+CONTENT: Final = "aiokai.io/content"
+"""Annotation of what a controller wrote: hash of the content it wanted, by which it sees that it wants another."""
 SCHEDULING: Final = "aiokai.io/scheduling"
 """Annotation on a PodGroup, Queue or lone pod: what the scheduler must remember over a restart."""
 

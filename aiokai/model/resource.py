@@ -1,10 +1,18 @@
-"""Where the API server serves a kind of object."""
+"""Which collection of the API server is meant, and its path."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Resource(NamedTuple):
-    """One kind of object, as a path of the API server names it."""
+    """A kind of object as the API server serves it.
+
+    Attributes:
+        group: API group; empty for the core group.
+        version: `v1`, `v1alpha1`, …
+        plural: the name in the path, such as `pods`.
+        kind: the name in the object, such as `Pod`.
+        namespaced: objects of this kind live in namespaces.
+    """
 
     group: str
     version: str
@@ -14,13 +22,24 @@ class Resource(NamedTuple):
 
     @property
     def api_version(self) -> str:
+        """As objects say it: `v1`, `batch/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        """Path of the group and version."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Path of an object; of the collection without `name`; over all namespaces without `namespace`."""
+        scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return "/".join(filter(None, (f"{self.root}{scope}/{self.plural}", name, subresource)))
 
     def __str__(self) -> str:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-PODS = Resource("", "v1", "pods", "Pod")
-SERVICES = Resource("", "v1", "services", "Service")
-CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
-NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+PODS: Final = Resource("", "v1", "pods", "Pod")
+SERVICES: Final = Resource("", "v1", "services", "Service")
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
+NETWORK_POLICIES: Final = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
