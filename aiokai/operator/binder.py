@@ -12,7 +12,7 @@ refuses is not tried in every cycle.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from aiokai.client.api import ApiClient
 from aiokai.client.resource import PODS
@@ -30,8 +30,19 @@ FIRST_REST_S: Final = 0.1
 LAST_REST_S: Final = 10.0
 
 
+class Report(Protocol):
+    """Is told what became of each Binding of a gang."""
+
+    def bound(self, bind: Bind, took_s: float) -> None:
+        """The watch has shown the pod on its node, so many seconds after the decision."""
+
+    def failed(self, bind: Bind, error: ApiError) -> None:
+        """The pod is proven not to be bound."""
+
+
 class _InFlight(NamedTuple):
     bind: Bind
+    report: Report
     began_s: float
     seen: asyncio.Future[bool]
     """Done when the watch shows the pod bound (True) or gone (False)."""
@@ -40,24 +51,16 @@ class _InFlight(NamedTuple):
 class Binder:
     """Sends Bindings, whole gangs at a time, as many at once as the API server bears."""
 
-    def __init__(
-        self,
-        client: ApiClient,
-        *,
-        forget: Callable[[str], None],
-        bound: Callable[[Bind, float], None],
-    ) -> None:
+    def __init__(self, client: ApiClient, forget: Callable[[str], None]) -> None:
         """Make a binder with nothing in flight.
 
         Args:
             client: to send with.
             forget: called with the uid of a pod that is proven not to be bound, to end the assumption.
-            bound: called when the watch has confirmed a Binding, with the seconds since the decision.
         """
         self.limit = AdaptiveLimit()
         self._client = client
         self._forget = forget
-        self._bound = bound
         self._turns = DeviceTurns()
         self._in_flight: dict[str, _InFlight] = {}
         self._failures: dict[str, int] = {}
@@ -67,11 +70,14 @@ class Binder:
     def in_flight(self) -> int:
         return len(self._in_flight)
 
-    def send(self, binds: tuple[Bind, ...]) -> None:
+    def is_sending(self, uid: str) -> bool:
+        return uid in self._in_flight
+
+    def send(self, binds: tuple[Bind, ...], report: Report) -> None:
         """Start binding all pods of a gang; they must have been assumed."""
         for bind in binds:
             seen: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            entry = _InFlight(bind, asyncio.get_running_loop().time(), seen)
+            entry = _InFlight(bind, report, asyncio.get_running_loop().time(), seen)
             self._in_flight[bind.uid] = entry
             self._start(self._carry_out(entry))
 
@@ -111,7 +117,7 @@ class Binder:
             self._failures.pop(uid, None)
             del self._in_flight[uid]
             if entry.seen.done() and entry.seen.result():
-                self._bound(entry.bind, asyncio.get_running_loop().time() - entry.began_s)
+                entry.report.bound(entry.bind, asyncio.get_running_loop().time() - entry.began_s)
             return
         self._turns.give_back(uid)
         await asyncio.wait((entry.seen,), timeout=rest_s)
@@ -133,11 +139,14 @@ class Binder:
                     bind.name, bind.namespace, bind.node, uid=bind.uid, annotations=bind.annotations
                 )
         except (BadRequestError, ForbiddenError, NotFoundError) as error:
-            return self._rest_after(bind, error)
+            return self._rest_after(entry, error)
         except ApiError as error:
-            return None if await self._is_bound(entry) else self._rest_after(bind, error)
-        await asyncio.wait((entry.seen,), timeout=CONFIRM_LIMIT_S)
-        return None if entry.seen.done() or await self._is_bound(entry) else FIRST_REST_S
+            return None if await self._is_bound(entry) else self._rest_after(entry, error)
+        while not entry.seen.done():
+            await asyncio.wait((entry.seen,), timeout=CONFIRM_LIMIT_S)
+            if not await self._is_bound(entry):
+                return FIRST_REST_S
+        return None
 
     async def _is_bound(self, entry: _InFlight) -> bool:
         """Look at the pod until the API server has answered, or the watch has.
@@ -158,8 +167,9 @@ class Binder:
             return pod.metadata.uid == entry.bind.uid and bool(pod.spec.node_name)
         return True
 
-    def _rest_after(self, bind: Bind, error: ApiError) -> float:
+    def _rest_after(self, entry: _InFlight, error: ApiError) -> float:
+        bind = entry.bind
         failures = self._failures[bind.uid] = self._failures.get(bind.uid, 0) + 1
         rest_s = max(min(FIRST_REST_S * 2.0 ** (failures - 1), LAST_REST_S), error.retry_after_s or 0.0)
-        log.warning("binding %s/%s to %s failed: %s", bind.namespace, bind.name, bind.node, error)
+        entry.report.failed(bind, error)
         return rest_s
