@@ -1,0 +1,40 @@
+"""What the operator counts and measures, each name with its unit; served by the web app."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    """One registry of our own, so that several operators can live in one test program."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        on = self.registry
+        self.cycle_duration_s = Histogram(
+            "aiokai_cycle_duration_seconds",
+            "From the snapshot to the last decision sent.",
+            registry=on,
+            buckets=_FAST_S,
+        )
+        self.session_duration_s = Histogram(
+            "aiokai_session_duration_seconds", "What schedule() took of a cycle.", registry=on, buckets=_FAST_S
+        )
+        self.bind_duration_s = Histogram(
+            "aiokai_bind_duration_seconds", "From the decision to the watch showing it.", registry=on, buckets=_FAST_S
+        )
+        self.cycle_failures = Counter("aiokai_cycle_failures", "Cycles that ended in an unforeseen error.", registry=on)
+        self.pods_bound = Counter("aiokai_pods_bound", "Pods confirmed bound.", registry=on)
+        self.pods_in_flight = Gauge("aiokai_pods_in_flight", "Pods decided and not yet confirmed.", registry=on)
+        self.bindings_limit = Gauge("aiokai_bindings_limit", "Bindings that may be in flight at once.", registry=on)
+        self.gangs_pending = Gauge("aiokai_gangs_pending", "Gangs that got no room in the last cycle.", registry=on)
+        self.gangs_stale = Counter(
+            "aiokai_gangs_stale", "Decisions dropped because the cluster had changed under them.", registry=on
+        )
+        self.objects_invalid = Gauge(
+            "aiokai_objects_invalid", "Objects that cannot be used as they are.", ["kind"], registry=on
+        )
+        self.config_valid = Gauge(
+            "aiokai_config_valid", "1 if the configuration file as it is now is in use.", registry=on
+        )
+        self.config_valid.set(1)
