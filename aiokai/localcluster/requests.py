@@ -1,0 +1,178 @@
+"""Reading a request: which resource its path means, what its query and body ask for."""
+
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import yaml
+from aiohttp import web
+
+from aiokai.localcluster.lists import Query
+from aiokai.localcluster.objects import Json, decode
+from aiokai.localcluster.patches import json_patch, merge_patch, strategic_merge_patch
+from aiokai.localcluster.resources import ALWAYS_SELECTABLE, Catalog, Resource
+from aiokai.localcluster.selectors import parse_field_selector, parse_label_selector
+from aiokai.localcluster.status import bad_request, no_such_path, unsupported_media_type
+from aiokai.localcluster.watches import Start
+from aiokai.localcluster.writes import Change, Deletion, Options
+
+_YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
+_TRUE = ("true", "1")
+
+
+class Target(NamedTuple):
+    """What a path points at."""
+
+    resource: Resource
+    namespace: str
+    """Empty for cluster-scoped resources, and for all namespaces."""
+    name: str
+    """Empty for the collection."""
+    subresource: str
+
+
+def target_of(catalog: Catalog, path: str) -> Target:
+    """Raises: Refusal 404."""
+    match [part for part in path.split("/") if part]:
+        case ["api", version, *rest]:
+            group = ""
+        case ["apis", group, version, *rest]:
+            pass
+        case _:
+            raise no_such_path()
+    namespace = ""
+    if len(rest) >= 3 and rest[0] == "namespaces" and not (group == "" and rest[2] in ("status", "finalize")):
+        namespace, rest = rest[1], rest[2:]
+    if not 1 <= len(rest) <= 3:
+        raise no_such_path()
+    resource = catalog.find(group, version, rest[0])
+    name, subresource = [*rest[1:], "", ""][:2]
+    if namespace and not resource.namespaced or (subresource and subresource not in resource.subresources):
+        raise no_such_path()
+    return Target(resource, namespace, name, subresource)
+
+
+async def body_of(request: web.Request) -> Any:
+    """The body, from JSON or YAML.
+
+    Raises: Refusal 400 or 415.
+    """
+    raw = await request.read()
+    content_type = request.content_type
+    if content_type in _YAML_TYPES:
+        return _parse_yaml(raw)
+    if content_type.endswith("json") or content_type in ("application/octet-stream", "*/*") or not raw:
+        try:
+            return decode(raw) if raw else {}
+        except msgspec.DecodeError as error:
+            raise bad_request(f"couldn't parse the body: {error}") from error
+    raise unsupported_media_type(content_type, "application/json, application/yaml")
+
+
+async def object_in(request: web.Request) -> Json:
+    """Raises: Refusal 400 if the body is not one JSON object."""
+    body = await body_of(request)
+    if not isinstance(body, dict):
+        raise bad_request("the body of the request must be a JSON object")
+    return body
+
+
+async def change_in(request: web.Request, resource: Resource) -> Change:
+    """The change that a PATCH asks for.
+
+    Raises: Refusal 400 or 415.
+    """
+    patch = await body_of(request)
+    match request.content_type:
+        case "application/json-patch+json":
+            return lambda obj: json_patch(obj, patch)
+        case "application/merge-patch+json":
+            merge = merge_patch
+        case "application/strategic-merge-patch+json" if resource.schema is None:
+            merge = strategic_merge_patch
+        case other:
+            custom = "application/json-patch+json, application/merge-patch+json"
+            offered = custom if resource.schema else f"{custom}, application/strategic-merge-patch+json"
+            raise unsupported_media_type(other, offered)
+    if not isinstance(patch, dict):
+        raise bad_request("error decoding patch: the patch must be a JSON object")
+    return lambda obj: merge(obj, patch)
+
+
+async def deletion_in(request: web.Request) -> Deletion:
+    """Raises: Refusal 400."""
+    body = await object_in(request)
+    grace = request.query.get("gracePeriodSeconds", body.get("gracePeriodSeconds"))
+    policy = request.query.get("propagationPolicy") or body.get("propagationPolicy")
+    if policy is None and body.get("orphanDependents"):
+        policy = "Orphan"
+    preconditions = body.get("preconditions") or {}
+    return Deletion(
+        grace_period_s=None if grace is None else int(grace),
+        policy=policy or "Background",
+        uid=preconditions.get("uid"),
+        version=preconditions.get("resourceVersion"),
+    )
+
+
+def options_of(request: web.Request, body: Json | None = None) -> Options:
+    """Raises: Refusal 400."""
+    dry_run = request.query.getall("dryRun", None) or (body or {}).get("dryRun") or []
+    if any(value != "All" for value in dry_run):
+        raise bad_request(f"invalid dry run value: {dry_run}; the only one is All")
+    return Options(bool(dry_run), _field_validation(request.query.get("fieldValidation", "Warn")), [])
+
+
+def _field_validation(text: str) -> Literal["Strict", "Warn", "Ignore"]:
+    match text:
+        case "Strict" | "Warn" | "Ignore":
+            return text
+    raise bad_request(f'fieldValidation: Unsupported value: "{text}": supported values: "Ignore", "Strict", "Warn"')
+
+
+def query_of(request: web.Request, target: Target) -> Query:
+    """Raises: Refusal 400."""
+    labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+    known = (*ALWAYS_SELECTABLE, *target.resource.selectable)
+    return Query(target.namespace, parse_label_selector(labels), parse_field_selector(fields, known))
+
+
+def start_of(request: web.Request) -> Start:
+    """Raises: Refusal 400."""
+    return Start(
+        version=number_in(request, "resourceVersion"),
+        initial_events=request.query.get("sendInitialEvents") in _TRUE,
+        bookmarks=request.query.get("allowWatchBookmarks") in _TRUE,
+        timeout_s=number_in(request, "timeoutSeconds") or Start._field_defaults["timeout_s"],
+    )
+
+
+def is_watch(request: web.Request) -> bool:
+    return request.query.get("watch") in _TRUE
+
+
+def number_in(request: web.Request, name: str) -> int:
+    """A number of the query, 0 if it is absent.
+
+    Raises: Refusal 400.
+    """
+    text = request.query.get(name) or "0"
+    if not text.isdecimal():
+        raise bad_request(f'invalid {name}: strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def _parse_yaml(raw: bytes) -> Any:
+    try:
+        return yaml.load(raw, _Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        raise bad_request(f"couldn't parse the body: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes reads it: timestamps stay text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

@@ -1,0 +1,230 @@
+"""HTTP in front of the store: a request's path and method choose a function, its answer becomes bytes.
+
+Paths are taken apart by hand (requests.py) and not by a router, because a CRD may bring new ones at any moment.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from aiokai.localcluster import discovery, openapi, status
+from aiokai.localcluster.answers import form_of
+from aiokai.localcluster.lists import list_page
+from aiokai.localcluster.objects import Json, encode
+from aiokai.localcluster.requests import (
+    Target,
+    change_in,
+    deletion_in,
+    is_watch,
+    number_in,
+    object_in,
+    options_of,
+    query_of,
+    start_of,
+    target_of,
+)
+from aiokai.localcluster.resources import Catalog
+from aiokai.localcluster.status import Refusal
+from aiokai.localcluster.store import Store
+from aiokai.localcluster.watches import Watch, error_line
+from aiokai.localcluster.writes import Options, Writes
+
+_LARGEST_BODY_BYTES = 3 * 2**20
+_HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
+
+Verb = Callable[["ApiServer", web.Request, Target], Awaitable[web.StreamResponse]]
+
+
+class ApiServer:
+    """The HTTP side of one cluster."""
+
+    def __init__(self, store: Store, catalog: Catalog, writes: Writes) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._writes = writes
+        self._watches: set[Watch] = set()
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        return app
+
+    def close_watches(self) -> None:
+        for watch in self._watches:
+            watch.close()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return self._answer_about_itself(request) or await self._answer_about_objects(request)
+        except Refusal as refusal:
+            return _json(refusal.status(), refusal.code)
+
+    def _answer_about_itself(self, request: web.Request) -> web.Response | None:
+        """Discovery, OpenAPI, version and health; None if the request is about objects."""
+        if request.path.rstrip("/") in _HEALTH or request.path.startswith(("/livez/", "/readyz/", "/healthz/")):
+            return web.Response(text="ok")
+        match [part for part in request.path.split("/") if part]:
+            case []:
+                found: Json | None = {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+            case ["version"]:
+                found = discovery.VERSION
+            case ["api"]:
+                found = discovery.core_versions()
+            case ["apis"]:
+                found = discovery.groups(self._catalog)
+            case ["api", version]:
+                found = discovery.resources(self._catalog, "", version)
+            case ["apis", group]:
+                found = discovery.group(self._catalog, group)
+            case ["apis", group, version]:
+                found = discovery.resources(self._catalog, group, version)
+            case ["openapi", "v2"]:
+                found = openapi.version_2(self._catalog)
+            case ["openapi", "v3"]:
+                found = openapi.index(self._catalog)
+            case ["openapi", "v3", "api", version]:
+                found = openapi.document(self._catalog, "", version)
+            case ["openapi", "v3", "apis", group, version]:
+                found = openapi.document(self._catalog, group, version)
+            case _:
+                return None
+        if found is None:
+            raise status.no_such_path()
+        return _json(found)
+
+    async def _answer_about_objects(self, request: web.Request) -> web.StreamResponse:
+        match request.path.strip("/").split("/"):
+            case ["apis", group, version, plural] if discovery.is_review(group, version, plural):
+                return await self._review(request)
+        target = target_of(self._catalog, request.path)
+        verbs = _SUBRESOURCE_VERBS.get(target.subresource, {}) if target.subresource else (
+            _OBJECT_VERBS if target.name else _COLLECTION_VERBS
+        )
+        verb = verbs.get(request.method)
+        if verb is None or (target.resource.namespaced and not target.namespace and _needs_namespace(request, target)):
+            raise status.method_not_allowed(target.resource)
+        return await verb(self, request, target)
+
+    async def _review(self, request: web.Request) -> web.Response:
+        """Everybody may do everything here."""
+        return _json(await object_in(request) | {"status": {"allowed": True}}, 201)
+
+    async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
+        if is_watch(request):
+            return await self._watch(request, target)
+        form = form_of(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+        page = list_page(
+            self._store,
+            self._store.collection(target.resource.collection),
+            query_of(request, target),
+            limit=number_in(request, "limit"),
+            token=request.query.get("continue", ""),
+            at_least=number_in(request, "resourceVersion"),
+        )
+        return _json(form.many(target.resource, page.items, page.metadata))
+
+    async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
+        form = form_of(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+        watch = Watch(self._store, target.resource, query_of(request, target), start_of(request), form)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        self._watches.add(watch)
+        try:
+            await response.prepare(request)
+            async for chunk in watch.chunks():
+                if chunk:
+                    await response.write(chunk)
+            await response.write_eof()
+        except Refusal as refusal:
+            await response.write(error_line(refusal))
+        except (ConnectionError, asyncio.CancelledError):
+            # The client has left; there is nobody to answer.
+            pass
+        finally:
+            self._watches.discard(watch)
+        return response
+
+    async def _create(self, request: web.Request, target: Target) -> web.Response:
+        obj, options = await object_in(request), options_of(request)
+        stored = self._writes.create(target.resource, target.namespace, obj, options)
+        return self._one(request, target, stored, options, 201)
+
+    async def _get(self, request: web.Request, target: Target) -> web.Response:
+        stored = self._writes.find(target.resource, (target.namespace, target.name))
+        return self._one(request, target, stored, Options(), 200)
+
+    async def _replace(self, request: web.Request, target: Target) -> web.Response:
+        obj, options = await object_in(request), options_of(request)
+        key = (target.namespace, target.name)
+        stored = self._writes.update(target.resource, key, lambda _: obj, options, target.subresource)
+        return self._one(request, target, stored, options, 200)
+
+    async def _patch(self, request: web.Request, target: Target) -> web.Response:
+        change, options = await change_in(request, target.resource), options_of(request)
+        key = (target.namespace, target.name)
+        stored = self._writes.update(target.resource, key, change, options, target.subresource)
+        return self._one(request, target, stored, options, 200)
+
+    async def _delete(self, request: web.Request, target: Target) -> web.Response:
+        deletion, options = await deletion_in(request), options_of(request, await object_in(request))
+        stored, gone = self._writes.delete(target.resource, (target.namespace, target.name), deletion, options)
+        if not gone or target.resource.returns_deleted:
+            return self._one(request, target, stored, options, 200)
+        details = status.details_of(target.resource, target.name) | {"uid": stored.uid}
+        return _json(status.success(details))
+
+    async def _delete_collection(self, request: web.Request, target: Target) -> web.Response:
+        deletion, options = await deletion_in(request), options_of(request, await object_in(request))
+        query = query_of(request, target)
+        collection = self._store.collection(target.resource.collection)
+        found = [stored for stored in collection.select(query.namespace) if query.wants(stored)]
+        for stored in found:
+            self._writes.delete(target.resource, stored.key, deletion, options)
+        form = form_of(request.headers.get("Accept", ""))
+        return _json(form.many(target.resource, found, {"resourceVersion": str(self._store.version)}))
+
+    async def _bind(self, request: web.Request, target: Target) -> web.Response:
+        binding, options = await object_in(request), options_of(request)
+        self._writes.bind(target.resource, (target.namespace, target.name), binding, options)
+        return _json(status.success() | {"code": 201}, 201)
+
+    async def _logs(self, request: web.Request, target: Target) -> web.Response:
+        self._writes.find(target.resource, (target.namespace, target.name))
+        return web.Response(text="(no container runs here, so there is no log)\n")
+
+    def _one(self, request: web.Request, target: Target, stored: Any, options: Options, code: int) -> web.Response:
+        form = form_of(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+        response = _json(form.one(target.resource, stored), code)
+        for warning in options.warnings or ():
+            response.headers.add("Warning", f'299 - "{warning.replace(chr(34), chr(92) + chr(34))}"')
+        return response
+
+
+_COLLECTION_VERBS: dict[str, Verb] = {
+    "GET": ApiServer._list,
+    "POST": ApiServer._create,
+    "DELETE": ApiServer._delete_collection,
+}
+_OBJECT_VERBS: dict[str, Verb] = {
+    "GET": ApiServer._get,
+    "PUT": ApiServer._replace,
+    "PATCH": ApiServer._patch,
+    "DELETE": ApiServer._delete,
+}
+_SUBRESOURCE_VERBS: dict[str, dict[str, Verb]] = {
+    "status": {"GET": ApiServer._get, "PUT": ApiServer._replace, "PATCH": ApiServer._patch},
+    "finalize": {"PUT": ApiServer._replace},
+    "binding": {"POST": ApiServer._bind},
+    "log": {"GET": ApiServer._logs},
+}
+
+
+def _needs_namespace(request: web.Request, target: Target) -> bool:
+    """Only a list may go across namespaces."""
+    return bool(target.name) or request.method != "GET"
+
+
+def _json(body: Json | bytes, code: int = 200) -> web.Response:
+    raw = body if isinstance(body, bytes) else encode(body)
+    return web.Response(body=raw, status=code, content_type="application/json")

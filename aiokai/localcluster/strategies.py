@@ -1,0 +1,134 @@
+"""What kinds add to the common way of writing an object, as kube-apiserver's registry strategies do.
+
+The common way is in writes.py; it calls a strategy at fixed points. A kind without rules of its own uses `Strategy`
+itself. Pods are in pods.py, custom kinds in crds.py.
+"""
+
+from dataclasses import dataclass
+
+from aiokai.localcluster import metadata
+from aiokai.localcluster.objects import Json, dig
+from aiokai.localcluster.status import FieldError, forbidden_field, invalid_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """The rules of one kind."""
+
+    name_rule: metadata.NameRule = metadata.subdomain
+    counts_generations: bool = False
+    initial_status: Json | None = None
+    """What status a new object gets; None keeps the one it brings."""
+    unconditional_update: bool = True
+    """An update may leave out the resourceVersion."""
+
+    def on_create(self, obj: Json) -> None:
+        """Fill in what the server decides."""
+        if self.initial_status is not None:
+            obj["status"] = dict(self.initial_status)
+
+    def on_update(self, new: Json, old: Json) -> None:
+        """Carry over what this kind does not let an update change."""
+
+    def on_status_update(self, new: Json, old: Json) -> None:
+        """Carry over what a write to the status does not let change; labels and annotations it may."""
+        for name in (new.keys() | old.keys()) - {"status", "metadata", "apiVersion", "kind"}:
+            if name in old:
+                new[name] = old[name]
+            else:
+                del new[name]
+
+    def generation_grows(self, new: Json, old: Json) -> bool:
+        return self.counts_generations and new.get("spec") != old.get("spec")
+
+    def check(self, obj: Json) -> list[FieldError]:
+        return []
+
+    def check_update(self, new: Json, old: Json) -> list[FieldError]:
+        return []
+
+    def holds(self, obj: Json) -> bool:
+        """True if something of this kind keeps a deleted object from going, beside its finalizers."""
+        return False
+
+    def grace_period_s(self, obj: Json, asked_s: int | None) -> int | None:
+        """How long a deleted object stays to be stopped; None if this kind goes at once."""
+        return None
+
+
+class NamespaceStrategy(Strategy):
+    def on_create(self, obj: Json) -> None:
+        obj["spec"] = {"finalizers": ["kubernetes"]}
+        obj["status"] = {"phase": "Active"}
+        obj["metadata"]["labels"] = {
+            **(obj["metadata"].get("labels") or {}),
+            "kubernetes.io/metadata.name": obj["metadata"].get("name", ""),
+        }
+
+    def on_update(self, new: Json, old: Json) -> None:
+        new["spec"] = old["spec"]
+
+    def holds(self, obj: Json) -> bool:
+        return bool(dig(obj, "spec", "finalizers"))
+
+
+class PriorityClassStrategy(Strategy):
+    def on_create(self, obj: Json) -> None:
+        obj.setdefault("value", 0)
+        obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+    def check(self, obj: Json) -> list[FieldError]:
+        name = obj["metadata"].get("name", "")
+        highest_for_users = 1_000_000_000
+        if obj["value"] > highest_for_users and not name.startswith("system-"):
+            return [forbidden_field("value", f"maximum allowed value of a user defined priority is {highest_for_users}")]
+        return []
+
+    def check_update(self, new: Json, old: Json) -> list[FieldError]:
+        return [
+            invalid_value(field, new.get(field), "field is immutable")
+            for field in ("value", "preemptionPolicy")
+            if new.get(field) != old.get(field)
+        ]
+
+
+class ConfigStrategy(Strategy):
+    """ConfigMaps and Secrets: once `immutable`, they stay as they are."""
+
+    def on_create(self, obj: Json) -> None:
+        if obj["kind"] == "Secret":
+            obj.setdefault("type", "Opaque")
+
+    def check_update(self, new: Json, old: Json) -> list[FieldError]:
+        if not old.get("immutable"):
+            return []
+        why = "field is immutable when `immutable` is set"
+        changed = [field for field in ("data", "binaryData", "immutable") if new.get(field) != old.get(field)]
+        return [forbidden_field(field, why) for field in changed]
+
+
+class ServiceStrategy(Strategy):
+    def on_create(self, obj: Json) -> None:
+        spec = obj.setdefault("spec", {})
+        spec.setdefault("type", "ClusterIP")
+        spec.setdefault("sessionAffinity", "None")
+        for port in spec.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+            port.setdefault("targetPort", port.get("port"))
+        obj["status"] = {"loadBalancer": {}}
+
+
+class WorkloadStrategy(Strategy):
+    """Deployments and their like: the few defaults that clients and `kubectl rollout` rely on."""
+
+    def on_create(self, obj: Json) -> None:
+        spec = obj.setdefault("spec", {})
+        if obj["kind"] != "DaemonSet":
+            spec.setdefault("replicas", 1)
+        obj["status"] = {"replicas": 0} if obj["kind"] == "StatefulSet" else {}
+
+    def check_update(self, new: Json, old: Json) -> list[FieldError]:
+        selector = dig(new, "spec", "selector")
+        if selector != dig(old, "spec", "selector"):
+            return [invalid_value("spec.selector", selector, "field is immutable")]
+        return []
