@@ -1,11 +1,11 @@
 """PodGroup: the pods that start together or not at all, in the queue that pays for them."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from aiokai.model.base import Amounts, Custom, Seconds, UserModel
+from aiokai.model.base import Amounts, Custom, Identity, Seconds, UserModel
 from aiokai.model.conditions import ConditionStatus
 
 
@@ -78,3 +78,26 @@ class PodGroupStatus(UserModel):
 
 
 PodGroup = Custom[PodGroupSpec, PodGroupStatus]
+
+
+class GangKey(NamedTuple):
+    """Names a gang: a PodGroup, or a pod that belongs to none and is a gang of one.
+
+    Attributes:
+        dialect: whose PodGroup it is, or whose pod.
+        name: of the PodGroup, or of the pod.
+        lone: True for a pod without PodGroup.
+    """
+
+    dialect: str
+    namespace: str
+    name: str
+    lone: bool
+
+    @property
+    def identity(self) -> Identity:
+        """The PodGroup's; meaningless for a lone pod."""
+        return Identity(self.dialect, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"

@@ -8,32 +8,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aiokai.model.base import Identity
-from aiokai.model.pod_group import PodGroupStatus
+from aiokai.model.pod_group import GangKey, PodGroupStatus
 from aiokai.model.queue import QueueStatus
 from aiokai.model.reasons import Reason
-
-
-class GangKey(NamedTuple):
-    """Names a gang: a PodGroup, or a pod that belongs to none and is a gang of one.
-
-    Attributes:
-        dialect: whose PodGroup it is, or whose pod.
-        name: of the PodGroup, or of the pod.
-        lone: True for a pod without PodGroup.
-    """
-
-    dialect: str
-    namespace: str
-    name: str
-    lone: bool
-
-    @property
-    def identity(self) -> Identity:
-        """The PodGroup's; meaningless for a lone pod."""
-        return Identity(self.dialect, self.namespace, self.name)
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
 
 
 class Bind(NamedTuple):

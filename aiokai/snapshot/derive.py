@@ -1,0 +1,165 @@
+"""Small computations that the incremental cache and its plain twin share, so that they cannot drift apart."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from aiokai.devices.vgpu import Ask, Card, Grant, charge_of_amounts, charge_of_asks
+from aiokai.devices.whole import whole_gpus
+from aiokai.model.base import Identity
+from aiokai.model.configuration import VgpuNames
+from aiokai.model.pod_group import GangPhase, PodGroup, PodGroupSpec
+from aiokai.model.quantity import UNLIMITED, quantity_to_base
+from aiokai.model.queue import Queue
+from aiokai.model.reasons import Reason
+from aiokai.snapshot.arrays import GPU, I32, I64, Queues
+from aiokai.snapshot.reading import Amount, natural_order
+
+PHASE_CODES = {str(phase): code for code, phase in enumerate(GangPhase)}
+"""GangPhase by its text as a number in arrays; anything else is -1."""
+UNWRITTEN = (-1, 0, 0, 0, 0)
+
+
+def vector(amounts: Iterable[Amount], columns: Mapping[str, int], width: int, empty: int = 0) -> I64:
+    """Amounts as a row [R]; `empty` in the columns that are not named."""
+    row = np.full(width, empty, np.int64)
+    for name, amount in amounts:
+        row[columns[name]] = amount
+    return row
+
+
+def base_amounts(amounts: Mapping[str, str] | None) -> dict[str, int]:
+    """Validated quantities in base units."""
+    return {name: quantity_to_base(name, text) for name, text in (amounts or {}).items()}
+
+
+def charge_of(request: Sequence[Amount], asks: Sequence[Ask], smallest_memory: int) -> dict[str, int]:
+    """What a queue is charged for a task whose cards are not known: its request, and every way to a GPU as GPU."""
+    charge = dict(request)
+    gpu = whole_gpus(charge) + (charge_of_asks(asks, smallest_memory) if asks else 0)
+    if gpu:
+        charge[GPU] = gpu
+    return charge
+
+
+def charge_of_minimum(amounts: Mapping[str, int], names: VgpuNames, smallest_memory: int) -> dict[str, int]:
+    """The same for the minResources of a gang whose pods do not exist yet."""
+    gpu = whole_gpus(amounts) + charge_of_amounts(amounts, names, smallest_memory)
+    return {**amounts, GPU: gpu} if gpu else dict(amounts)
+
+
+def charge_of_grants(grants: Sequence[Grant], cards: Sequence[Card], places: Sequence[int]) -> int:
+    """Milli-GPUs of the cards given: each the larger of its memory and cores share."""
+    return sum(
+        max(-(-1000 * grant.memory // cards[place].memory) if cards[place].memory else 1000, grant.cores * 10)
+        for grant, place in zip(grants, places, strict=True)
+        if place >= 0
+    )
+
+
+def seconds_of(moment: datetime | None) -> int:
+    return int(moment.timestamp()) if moment is not None else 0
+
+
+def ranks(names: Sequence[str | None]) -> I32:
+    """[N] the place of each name in natural order; unused rows come last."""
+    rows = sorted(range(len(names)), key=lambda row: (names[row] is None, natural_order(names[row] or "")))
+    rank = np.empty(len(names), np.int32)
+    rank[rows] = np.arange(len(names), dtype=np.int32)
+    return rank
+
+
+def written_status(pod_group: PodGroup | None) -> tuple[int, int, int, int, int]:
+    """Phase code and counts that a PodGroup's status shows now."""
+    if pod_group is None:
+        return UNWRITTEN
+    status = pod_group.status
+    return (PHASE_CODES.get(status.phase, -1), status.pending, status.running, status.succeeded, status.failed)
+
+
+def is_admitted(pod_group: PodGroup | None) -> bool:
+    """A gang with a PodGroup waits until its phase says more than Pending; a lone pod exists already."""
+    return pod_group is None or pod_group.status.phase not in ("", GangPhase.PENDING)
+
+
+def subgroups_of(spec: PodGroupSpec | None) -> list[tuple[str, str | None, int]]:
+    """Name, parent and minimum of each subgroup below the root, parents first; a task with a minimum is one too."""
+    if spec is None:
+        return []
+    if not spec.sub_groups:
+        return [(name, None, minimum) for name, minimum in (spec.min_task_member or {}).items()]
+    waiting, placed = list(spec.sub_groups), set[str]()
+    ordered: list[tuple[str, str | None, int]] = []
+    while waiting:
+        ready = [group for group in waiting if group.parent is None or group.parent in placed]
+        ordered += [(group.name, group.parent, group.min_member) for group in ready]
+        placed |= {group.name for group in ready}
+        waiting = [group for group in waiting if group.name not in placed]
+    return ordered
+
+
+def queue_arrays(queues: Sequence[Queue | None], columns: Mapping[str, int], width: int) -> Queues:
+    """The queue tree as arrays [Q, R]. A queue whose parent is missing, or its own ancestor, is an orphan."""
+    size = len(queues)
+    row_of: dict[Identity, int] = {queue.identity: row for row, queue in enumerate(queues) if queue is not None}
+    parent, obstacle = np.full(size, -1, np.int32), np.zeros(size, np.int32)
+    weight, priority = np.ones(size, np.int64), np.zeros(size, np.int32)
+    capability = np.full((size, width), UNLIMITED, np.int64)
+    deserved, guarantee = np.zeros((size, width), np.int64), np.zeros((size, width), np.int64)
+    for row, queue in enumerate(queues):
+        if queue is None:
+            continue
+        spec = queue.spec
+        weight[row], priority[row] = spec.weight, spec.priority
+        capability[row] = vector(base_amounts(spec.capability).items(), columns, width, UNLIMITED)
+        if spec.deserved is not None:
+            deserved[row] = vector(base_amounts(spec.deserved).items(), columns, width, UNLIMITED)
+        guarantee[row] = vector(base_amounts(spec.guarantee).items(), columns, width)
+        if spec.state == "Closed":
+            obstacle[row] = Reason.QUEUE_CLOSED
+        if spec.parent is not None:
+            parent[row] = row_of.get(Identity(queue.dialect, "", spec.parent), -1)
+            if parent[row] < 0:
+                obstacle[row] = Reason.QUEUE_ORPHAN
+    order = _parents_first(row_of.values(), parent)
+    for row in set(row_of.values()) - set(order):
+        obstacle[row], parent[row] = Reason.QUEUE_ORPHAN, -1
+        order.append(row)
+    for row in order:
+        above = int(parent[row])
+        if above >= 0 and obstacle[row] == 0 and obstacle[above] in (Reason.QUEUE_CLOSED, Reason.QUEUE_ORPHAN):
+            obstacle[row] = obstacle[above]
+    for row in {int(above) for above in parent if above >= 0}:
+        if obstacle[row] == 0:
+            obstacle[row] = Reason.QUEUE_NOT_LEAF
+    age = sorted(row_of.values(), key=lambda row: _queue_age(queues[row]))
+    rank = np.full(size, size, np.int32)
+    rank[age] = np.arange(len(age), dtype=np.int32)
+    return Queues(parent, weight, priority, rank, capability, deserved, guarantee, np.array(order, np.int32), obstacle)
+
+
+def _queue_age(queue: Queue | None) -> tuple[int, str, str]:
+    assert queue is not None
+    return seconds_of(queue.metadata.creation_timestamp), queue.metadata.name, queue.dialect
+
+
+def _parents_first(rows: Iterable[int], parent: I32) -> list[int]:
+    """Rows reached from a top queue, each after its parent, in the order of row numbers."""
+    children: dict[int, list[int]] = {}
+    for row in sorted(rows):
+        children.setdefault(int(parent[row]), []).append(row)
+    order, level = [], children.get(-1, [])
+    while level:
+        order += level
+        level = [child for row in level for child in children.get(row, [])]
+    return order
+
+
+def roll_up(own: I64, queues: Queues) -> I64:
+    """[Q, R] each queue's own sums and those of all below it."""
+    total = own.copy()
+    for row in queues.order[::-1]:
+        if queues.parent[row] >= 0:
+            total[queues.parent[row]] += total[row]
+    return total
