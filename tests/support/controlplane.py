@@ -159,9 +159,9 @@ class ControlPlane:
         self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._port.bind(("127.0.0.1", 0))
         (self.directory / "tokens.csv").write_text(f"{self.token},test-admin,test-admin,system:masters\n")
-        (self.directory / "audit-policy.yaml").write_text(
-            "{apiVersion: audit.k8s.io/v1, kind: Policy, omitStages: [RequestReceived], rules: [{level: Metadata}]}\n"
-        )
+        policy = {"omitStages": ["RequestReceived"], "rules": [{"level": "Metadata"}]}
+        header = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy"}
+        (self.directory / "audit-policy.yaml").write_text(yaml.safe_dump(header | policy))
         cluster = {"server": self.url, "certificate-authority": str(self.ca)}
         config = {
             "apiVersion": "v1",
