@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.contract.server import Server, config_map, pod
+from tests.contract.server import Server, config_map, pod, widget
 
 
 def owned_by(owner: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -22,6 +22,20 @@ async def test_children_go_with_their_owner(server: Server) -> None:
     (await server.delete("configmaps/owner", propagationPolicy="Background")).ok()
     await server.gone("pods/child")
     await server.gone("configmaps/grandchild")
+
+
+async def test_pods_go_with_an_owner_of_a_defined_kind(server: Server, widgets: str) -> None:
+    owner = (await server.post(widgets, widget())).ok(201)
+    for name in ("free", "bound"):
+        await server.create_pod(name, metadata=owned_by(owner, controller=True, blockOwnerDeletion=True))
+    (await server.bind("bound")).ok(201)
+    version = (await server.get("pods/bound")).ok()["metadata"]["resourceVersion"]
+    async with server.watch("pods", resourceVersion=version, fieldSelector="metadata.name=bound") as events:
+        (await server.delete(f"{widgets}/w")).ok()
+        kind, leaving = await events.next()
+    assert kind == "MODIFIED"
+    assert leaving["metadata"]["deletionTimestamp"]
+    await server.gone("pods/free")
 
 
 async def test_orphans_stay(server: Server) -> None:
