@@ -1,4 +1,4 @@
-"""The columns of the built-in kinds, as `kubectl get` users know them (kube-apiserver `pkg/printers/internalversion`)."""
+"""The columns of the built-in kinds, as `kubectl get` users know them (Kubernetes `pkg/printers/internalversion`)."""
 
 from typing import Any
 

@@ -4,6 +4,7 @@ A definition is served in the same moment as it is stored: Kubernetes takes some
 `Established`, which is true here from the first version on. Versions share one collection; between versions only
 `apiVersion` changes, as with conversion strategy None.
 """
+# ruff: noqa: ARG002 - a hook need not use all that it is offered
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,6 @@ from aiokai.localcluster.status import FieldError, forbidden_field, invalid_valu
 from aiokai.localcluster.strategies import Strategy
 from aiokai.localcluster.table import AGE, NAME, Column, path_cell
 from aiokai.localcluster.typed import admit, schema_of_model
-
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that keeps a definition until its objects are gone."""
@@ -192,7 +192,8 @@ def _check_structure(path: str, node: Json) -> list[FieldError]:
     if not node.get("type") and not free:
         errors.append(required(f"{path}.type", "must not be empty for specified object fields"))
     if node.get("properties") and node.get("additionalProperties"):
-        errors.append(forbidden_field(f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"))
+        why = "additionalProperties and properties are mutual exclusive"
+        errors.append(forbidden_field(f"{path}.additionalProperties", why))
     for name, child in (node.get("properties") or {}).items():
         if not (path.endswith("openAPIV3Schema") and name == "metadata"):
             errors += _check_structure(f"{path}.properties[{name}]", child)

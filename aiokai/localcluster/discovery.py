@@ -39,7 +39,8 @@ def group(catalog: Catalog, name: str) -> Json | None:
 def resources(catalog: Catalog, group_name: str, version: str) -> Json | None:
     listed = [entry for resource in catalog.in_version(group_name, version) for entry in _entries(resource)]
     for plural, kind in _REVIEWS.get(group_name, {}).get(version, ()):
-        listed.append({"name": plural, "singularName": kind.lower(), "namespaced": False, "kind": kind, "verbs": ["create"]})
+        singular = {"singularName": kind.lower(), "namespaced": False}
+        listed.append({"name": plural, "kind": kind, "verbs": ["create"], **singular})
     if not listed:
         return None
     group_version = f"{group_name}/{version}" if group_name else version

@@ -1,4 +1,4 @@
-"""The JSONPath that printer columns use: `.spec.replicas`, `.status.conditions[?(@.type=="Ready")].status`, `[0]`, `[*]`.
+"""The JSONPath of printer columns: `.spec.replicas`, `.status.conditions[?(@.type=="Ready")].status`, `[0]`, `[*]`.
 
 A path is parsed once into steps, and asked of many objects. Kubernetes' dialect (client-go `util/jsonpath`) has more;
 columns in the field do not.

@@ -35,8 +35,7 @@ _EVENT_FIELDS = (
 )
 _PLAIN = Strategy()
 _COUNTING = Strategy(counts_generations=True)
-_BUDGET = Strategy(counts_generations=True, initial_status={})
-_JOB = Strategy(counts_generations=True, initial_status={})
+_COMPUTED = Strategy(counts_generations=True, initial_status={})
 _WORKLOAD = WorkloadStrategy(counts_generations=True)
 _NAMED_AS_PATH = Strategy(name_rule=metadata.path_segment)
 
@@ -70,8 +69,9 @@ def builtin_resources(store: Store) -> Iterator[Resource]:
     yield apps("replicasets", "ReplicaSet", "rs", fields="status.replicas")
     yield apps("statefulsets", "StatefulSet", "sts")
     yield apps("daemonsets", "DaemonSet", "ds")
-    yield _resource("batch", "v1", "jobs", "Job", strategy=_JOB, subs="status", fields="status.successful")
-    yield _resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", strategy=_BUDGET, subs="status")
+    yield _resource("batch", "v1", "jobs", "Job", strategy=_COMPUTED, subs="status", fields="status.successful")
+    yield _resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", strategy=_COMPUTED,
+                    subs="status")  # fmt: skip
     yield _resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", strategy=_COUNTING)
     yield _resource("coordination.k8s.io", "v1", "leases", "Lease", strategy=Strategy(unconditional_update=False))
     yield _resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", "pc", namespaced=False,

@@ -29,7 +29,7 @@ def subdomain(name: str) -> str:
     return (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
         "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-        rf"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+        r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
     )
 
 
@@ -131,9 +131,8 @@ def check(obj: Json, name_rule: NameRule) -> list[FieldError]:
     if labels:
         errors += _check_labels(labels)
     if annotations:
-        errors += [
-            invalid_value("metadata.annotations", key, why) for key in annotations if (why := qualified_name(key.lower()))
-        ]
+        reasons = ((key, qualified_name(key.lower())) for key in annotations)
+        errors += [invalid_value("metadata.annotations", key, why) for key, why in reasons if why]
     return errors + _check_owners(metadata.get("ownerReferences") or ())
 
 
@@ -145,11 +144,12 @@ def _check_labels(labels: Json) -> list[FieldError]:
 
 
 def _check_owners(owners: list[Json] | tuple[()]) -> list[FieldError]:
-    errors = []
-    for row, owner in enumerate(owners):
-        for field in ("apiVersion", "kind", "name", "uid"):
-            if not owner.get(field):
-                errors.append(required(f"metadata.ownerReferences[{row}].{field}", "must not be empty"))
+    errors = [
+        required(f"metadata.ownerReferences[{row}].{field}", "must not be empty")
+        for row, owner in enumerate(owners)
+        for field in ("apiVersion", "kind", "name", "uid")
+        if not owner.get(field)
+    ]
     if sum(bool(owner.get("controller")) for owner in owners) > 1:
         why = "Only one reference can have Controller set to true"
         errors.append(invalid_value("metadata.ownerReferences", owners, why))

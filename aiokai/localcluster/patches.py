@@ -94,7 +94,7 @@ def strategic_merge_patch(current: Any, patch: Any) -> Any:
 
 
 def _obey(merged: Json, directive: str, values: Any) -> None:
-    """Carry out `$deleteFromPrimitiveList/x`; the order that `$setElementOrder/x` asks for is a courtesy, and ignored."""
+    """Carry out `$deleteFromPrimitiveList/x`; `$setElementOrder/x` only asks for an order, and is ignored."""
     word, _, field = directive.partition("/")
     if word == "$deleteFromPrimitiveList" and field in merged:
         merged[field] = [value for value in merged[field] if value not in values]

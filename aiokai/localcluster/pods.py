@@ -3,6 +3,7 @@
 Sources: kube-apiserver `pkg/registry/core/pod` (strategy, storage) and the measurements of the design's section on a
 real API server. A pod's node is set once, by its Binding; after that the kubelet, not the server, ends it.
 """
+# ruff: noqa: ARG002 - a hook need not use all that it is offered
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from aiokai.localcluster.podspec import check_spec, default_spec, quality_of_ser
 from aiokai.localcluster.status import FieldError, Refusal, forbidden_field, internal_error
 from aiokai.localcluster.strategies import Strategy
 
-_MUTABLE_FIELDS = frozenset({"activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates"})
+_MUTABLE_FIELDS = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates")
 _IMMUTABLE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -138,12 +139,10 @@ def check_binding(binding: Json, name: str) -> None:
 
 
 def _check_gates_only_go(spec: Json, before: Json) -> list[FieldError]:
-    names = {gate["name"] for gate in before.get("schedulingGates") or ()}
-    return [
-        forbidden_field("spec.schedulingGates", f"only deletion is allowed, but found new scheduling gate '{gate['name']}'")
-        for gate in spec.get("schedulingGates") or ()
-        if gate["name"] not in names
-    ]
+    known = [gate["name"] for gate in before.get("schedulingGates") or ()]
+    names = [gate["name"] for gate in spec.get("schedulingGates") or ()]
+    why = "only deletion is allowed, but found new scheduling gate"
+    return [forbidden_field("spec.schedulingGates", f"{why} '{name}'") for name in names if name not in known]
 
 
 def _check_tolerations_only_come(spec: Json, before: Json) -> list[FieldError]:
@@ -160,4 +159,3 @@ def _frozen_part(spec: Json) -> Json:
         if field in frozen:
             frozen[field] = [{**container, "image": ""} for container in frozen[field]]
     return frozen
-

@@ -1,7 +1,7 @@
 """What a CRD's schema does to an object: unknown fields go, defaults come in, what is wrong is named.
 
-The order is Kubernetes': prune, default, validate. The checking itself is jsonschema's (OpenAPI v3.0 schemas are draft 4
-plus `nullable` and the `x-kubernetes-` words, which are translated once per schema); this file words what it finds as
+The order is Kubernetes': prune, default, validate. The checking itself is jsonschema's (OpenAPI v3.0 schemas are
+draft 4 plus `nullable` and the `x-kubernetes-` words, translated once per schema); this file words what it finds as
 kube-apiserver words it (kube-openapi `pkg/validation/errors`). CEL rules are accepted and not evaluated.
 """
 
@@ -112,11 +112,11 @@ def _as_draft4(node: Json) -> Json:
     return plain
 
 
-_KEPT_WORDS = frozenset(
-    "type enum format pattern required uniqueItems multipleOf minimum maximum exclusiveMinimum exclusiveMaximum "
-    "minLength maxLength minItems maxItems minProperties maxProperties "
-    "x-kubernetes-list-type x-kubernetes-list-map-keys".split()
-)
+_KEPT_WORDS = {
+    "type", "enum", "format", "pattern", "required", "multipleOf", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties",
+    "maxProperties", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
+}  # fmt: skip
 
 
 def _listed(value: Any) -> list[Any]:
@@ -137,7 +137,9 @@ def _unique_in_list(_: Any, list_type: str, items: Any, node: Json) -> Iterator[
         seen.add(text)
 
 
-_Validator: Any = validators.extend(Draft4Validator, {"x-kubernetes-list-type": _unique_in_list})
+_Validator: Any = validators.extend(  # type: ignore[no-untyped-call]  # jsonschema has no types here
+    Draft4Validator, {"x-kubernetes-list-type": _unique_in_list}
+)
 _FORMATS = FormatChecker(formats=("ipv4", "ipv6", "email"))
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _FORMATS.checks("date-time")(lambda value: not isinstance(value, str) or bool(_DATE_TIME.fullmatch(value)))
@@ -148,14 +150,15 @@ _FORMATS.checks("int64")(lambda value: not isinstance(value, int) or -(2**63) <=
 def _worded(error: ValidationError) -> list[FieldError]:
     """A finding of jsonschema in kube-apiserver's words."""
     path = _path(error)
-    found, bound = error.instance, error.validator_value
+    found: Any = error.instance
+    bound: Any = error.validator_value
     match error.validator:
         case "required":
             return [required(f"{path}.{name}".removeprefix(".")) for name in bound if name not in found]
         case "enum":
             return [unsupported(path, found, [value for value in bound if value is not None])]
         case "type":
-            kind = "string" if error.schema.get("type") == ["integer", "string"] else _listed(bound)[0]
+            kind = "string" if bound == ["integer", "string"] else _listed(bound)[0]
             return [FieldError("FieldValueTypeInvalid", path, _mistyped(path, found, kind))]
         case "x-kubernetes-list-type":
             return [duplicate(path, found)]
@@ -167,12 +170,13 @@ def _worded(error: ValidationError) -> list[FieldError]:
 
 
 def _should(error: ValidationError) -> str:
-    bound = error.validator_value
+    bound, node = error.validator_value, error.schema
+    assert isinstance(node, dict)
     match error.validator:
         case "minimum":
-            return f"should be greater than {'' if error.schema.get('exclusiveMinimum') else 'or equal to '}{bound}"
+            return f"should be greater than {'' if node.get('exclusiveMinimum') else 'or equal to '}{bound}"
         case "maximum":
-            return f"should be less than {'' if error.schema.get('exclusiveMaximum') else 'or equal to '}{bound}"
+            return f"should be less than {'' if node.get('exclusiveMaximum') else 'or equal to '}{bound}"
         case "multipleOf":
             return f"should be a multiple of {bound}"
         case "minLength":

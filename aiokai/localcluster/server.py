@@ -67,7 +67,7 @@ class ApiServer:
             return web.Response(text="ok")
         match [part for part in request.path.split("/") if part]:
             case []:
-                found: Json | None = {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+                found: Json | None = {"paths": ["/api", "/apis", "/livez", "/openapi/v3", "/readyz", "/version"]}
             case ["version"]:
                 found = discovery.VERSION
             case ["api"]:
@@ -99,10 +99,7 @@ class ApiServer:
             case ["apis", group, version, plural] if discovery.is_review(group, version, plural):
                 return await self._review(request)
         target = target_of(self._catalog, request.path)
-        verbs = _SUBRESOURCE_VERBS.get(target.subresource, {}) if target.subresource else (
-            _OBJECT_VERBS if target.name else _COLLECTION_VERBS
-        )
-        verb = verbs.get(request.method)
+        verb = _verbs(target).get(request.method)
         if verb is None or (target.resource.namespaced and not target.namespace and _needs_namespace(request, target)):
             raise status.method_not_allowed(target.resource)
         return await verb(self, request, target)
@@ -189,7 +186,7 @@ class ApiServer:
         self._writes.bind(target.resource, (target.namespace, target.name), binding, options)
         return _json(status.success() | {"code": 201}, 201)
 
-    async def _logs(self, request: web.Request, target: Target) -> web.Response:
+    async def _logs(self, _: web.Request, target: Target) -> web.Response:
         self._writes.find(target.resource, (target.namespace, target.name))
         return web.Response(text="(no container runs here, so there is no log)\n")
 
@@ -218,6 +215,12 @@ _SUBRESOURCE_VERBS: dict[str, dict[str, Verb]] = {
     "binding": {"POST": ApiServer._bind},
     "log": {"GET": ApiServer._logs},
 }
+
+
+def _verbs(target: Target) -> dict[str, Verb]:
+    if target.subresource:
+        return _SUBRESOURCE_VERBS.get(target.subresource, {})
+    return _OBJECT_VERBS if target.name else _COLLECTION_VERBS
 
 
 def _needs_namespace(request: web.Request, target: Target) -> bool:

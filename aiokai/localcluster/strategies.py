@@ -3,6 +3,7 @@
 The common way is in writes.py; it calls a strategy at fixed points. A kind without rules of its own uses `Strategy`
 itself. Pods are in pods.py, custom kinds in crds.py.
 """
+# ruff: noqa: ARG002 - a hook need not use all that it is offered
 
 from dataclasses import dataclass
 
@@ -81,7 +82,8 @@ class PriorityClassStrategy(Strategy):
         name = obj["metadata"].get("name", "")
         highest_for_users = 1_000_000_000
         if obj["value"] > highest_for_users and not name.startswith("system-"):
-            return [forbidden_field("value", f"maximum allowed value of a user defined priority is {highest_for_users}")]
+            why = f"maximum allowed value of a user defined priority is {highest_for_users}"
+            return [forbidden_field("value", why)]
         return []
 
     def check_update(self, new: Json, old: Json) -> list[FieldError]:

@@ -27,11 +27,11 @@ _SCALARS: dict[str, Json] = {
 }
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 _QUANTITY: Json = {_INT_OR_STRING: True}
-_QUANTITY_MAPS = frozenset(
-    "limits requests capacity allocatable hard used overhead default defaultRequest max min maxLimitRequestRatio "
-    "allocatedResources".split()
-)
-_QUANTITIES = frozenset({"sizeLimit", "divisor"})
+_QUANTITY_MAPS = {
+    "limits", "requests", "capacity", "allocatable", "hard", "used", "overhead", "default", "defaultRequest", "max",
+    "min", "maxLimitRequestRatio", "allocatedResources",
+}  # fmt: skip
+_QUANTITIES = {"sizeLimit", "divisor"}
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -91,15 +91,15 @@ def admit(schema: Json, obj: Json, kind: str, version: str) -> list[str]:
 
 
 def _admit(node: Json, value: Any, path: str) -> list[str]:
-    wanted = node.get("type")
+    wanted: str | None = node.get("type")
     if wanted is None:
         return []
     if not isinstance(value, _PYTHON_TYPES[wanted]) or (isinstance(value, bool) and wanted != "boolean"):
         raise _MistypedError(value, path, wanted)
-    if wanted == "array":
+    if isinstance(value, list):
         item = node["items"]
         return [where for row, one in enumerate(value) for where in _admit(item, one, f"{path}[{row}]")]
-    return _admit_fields(node, value, path) if wanted == "object" else []
+    return _admit_fields(node, value, path) if isinstance(value, dict) else []
 
 
 def _admit_fields(node: Json, obj: Json, path: str) -> list[str]:

@@ -8,11 +8,12 @@ to the socket, so that a burst is one write; a watcher that falls too far behind
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from aiokai.localcluster.answers import Form
 from aiokai.localcluster.lists import Query
-from aiokai.localcluster.objects import Json, decode, encode
+from aiokai.localcluster.objects import Json, encode
 from aiokai.localcluster.resources import Resource
 from aiokai.localcluster.status import Refusal, expired
 from aiokai.localcluster.store import Collection, Event, Store, Stored
@@ -120,7 +121,7 @@ class Watch:
         metadata: Json = {"resourceVersion": str(self._store.version), "creationTimestamp": None}
         if annotations:
             metadata["annotations"] = annotations
-        body = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
+        body: Json = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, "metadata": metadata}
         if self._form.name == "Table":
             body |= {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": None, "rows": []}
         return encode({"type": "BOOKMARK", "object": body}) + b"\n"
@@ -134,7 +135,6 @@ def error_line(refusal: Refusal) -> bytes:
 def _at_version(event: Event) -> Stored:
     """The last state that a watcher's selectors matched, at the version in which they ceased to."""
     assert event.previous is not None
-    obj = decode(event.previous.body)
+    obj = event.previous.decoded()
     obj["metadata"]["resourceVersion"] = str(event.version)
-    previous = event.previous
-    return Stored(previous.key, event.version, previous.uid, encode(obj), previous.labels, previous.fields, previous.owners)
+    return replace(event.previous, version=event.version, body=encode(obj))

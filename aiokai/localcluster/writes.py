@@ -140,7 +140,7 @@ class Writes:
 
     def find(self, resource: Resource, key: Key) -> Stored:
         """Raises: Refusal 404."""
-        found = self._store.collection(resource.collection).objects.get(key)
+        found: Stored | None = self._store.collection(resource.collection).objects.get(key)
         if found is None:
             raise status.not_found(resource, key[1])
         return found
@@ -152,7 +152,7 @@ class Writes:
         if options.field_validation == "Strict":
             raise refuse_unknown(resource.kind, resource.version, unknown)
         if options.field_validation == "Warn" and options.warnings is not None:
-            options.warnings += [f'unknown field "{path}"' for path in unknown]
+            options.warnings.extend(f'unknown field "{path}"' for path in unknown)
 
     def _require_namespace(self, resource: Resource, namespace: str, obj: Json) -> None:
         if not resource.namespaced:
@@ -213,7 +213,8 @@ class Writes:
     def _keep(self, resource: Resource, obj: Json, options: Options) -> Stored:
         if resource.to_stored:
             resource.to_stored(obj)
-        fields = self._catalog.of_collection(resource.collection).fields(obj) if resource.to_stored else resource.fields(obj)
+            resource = self._catalog.of_collection(resource.collection)
+        fields = resource.fields(obj)
         if options.dry_run:
             return sealed(obj, self._store.version, fields)
         return self._store.put(self._store.collection(resource.collection), obj, fields)
@@ -239,7 +240,8 @@ def _place(resource: Resource, namespace: str, obj: Json) -> None:
     if not resource.namespaced:
         meta.pop("namespace", None)
     elif meta.setdefault("namespace", namespace) != namespace:
-        raise status.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        why = "the namespace of the provided object does not match the namespace sent on the request"
+        raise status.bad_request(why)
 
 
 def _take(new: Json, old: Json, name: str) -> None:
