@@ -54,10 +54,12 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def widgets(server: Server) -> str:
+async def widgets(request: pytest.FixtureRequest, server: Server) -> str:
     """The path of the test's Widgets. All tests share one definition: the real server takes 2 s to serve a kind."""
     answer = await server.post(DEFINITIONS, widget_definition(WIDGET_GROUP))
     assert answer.status in (201, 409), answer.body
     path = f"/apis/{WIDGET_GROUP}/v1/namespaces/{server.namespace}/widgets"
     await server.served(path)
+    if answer.status == 201 and server.name == "real":
+        request.getfixturevalue("control_plane").restart_controllers()
     return path

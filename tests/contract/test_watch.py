@@ -114,12 +114,6 @@ async def test_a_watch_of_one_name_or_node_sees_nothing_else(server: Server) -> 
         assert await on_node.brief(1) == [("ADDED", "a")]
 
 
-async def test_a_watch_path_of_old_works_too(server: Server) -> None:
-    path = f"/api/v1/watch/namespaces/{server.namespace}/configmaps"
-    async with server.session.get(path, params={"resourceVersion": await now(server)}) as answer:
-        assert answer.status == 200
-
-
 async def test_a_version_that_is_not_a_number_is_refused(server: Server) -> None:
     assert (await server.get("configmaps", watch="true", resourceVersion="yesterday")).status in (400, 500)
 

@@ -119,9 +119,7 @@ class ControlPlane:
             self._run("kube-apiserver", *self._server_flags())
             deadline = time.monotonic() + START_LIMIT_S
             self._wait_until_ready(deadline)
-            if self._controllers:
-                flags = self._client_flags()
-                self._run("kube-controller-manager", *flags, f"--controllers={','.join(self._controllers)}")
+            self._run_controllers()
             if self._scheduler:
                 self._run("kube-scheduler", *self._client_flags())
         except BaseException:
@@ -131,16 +129,21 @@ class ControlPlane:
     def stop(self) -> None:
         """Kill what was started, newest first, and remove its data. Without effect if nothing runs."""
         # Killed, not asked: a draining server takes seconds, and nobody reads its data again.
-        for process in reversed(self._processes.values()):
-            process.kill()
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
-        self._processes.clear()
+        for name in reversed(list(self._processes)):
+            self._kill(name)
         if self._port is not None:
             self._port.close()
             self._port = None
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def restart_controllers(self) -> None:
+        """Let the controllers see kinds that were defined since they started.
+
+        By themselves they look for new kinds every 30 s, and until then collect nothing that such an object owns.
+        """
+        if self._controllers:
+            self._kill("kube-controller-manager")
+            self._run_controllers()
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """The last lines that the part `name` wrote, for messages about a failure."""
@@ -188,6 +191,18 @@ class ControlPlane:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "AIOKAI_CONTROLPLANE_STDIN": "1"},
             )
+
+    def _run_controllers(self) -> None:
+        if self._controllers:
+            names = f"--controllers={','.join(self._controllers)}"
+            self._run("kube-controller-manager", *self._client_flags(), names)
+
+    def _kill(self, name: str) -> None:
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
 
     def _etcd_flags(self) -> list[str]:
         return [
