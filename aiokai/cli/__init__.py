@@ -1,0 +1,15 @@
+"""The command line: one command a file, imported when it is called, so that `--help` answers at once."""
+
+import typer
+
+from aiokai.cli.operator import operator
+
+app = typer.Typer(
+    name="aiokai",
+    help="A batch and GPU scheduler for Kubernetes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+app.command()(operator)

@@ -70,6 +70,11 @@ class Binder:
     def in_flight(self) -> int:
         return len(self._in_flight)
 
+    @property
+    def binds(self) -> list[Bind]:
+        """What is in flight now."""
+        return [entry.bind for entry in self._in_flight.values()]
+
     def is_sending(self, uid: str) -> bool:
         return uid in self._in_flight
 

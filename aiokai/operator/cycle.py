@@ -16,9 +16,9 @@ from typing import Final
 from aiokai.model.configuration import Configuration
 from aiokai.operator.dispatch import Dispatcher
 from aiokai.operator.metrics import Metrics
+from aiokai.operator.observed import Cluster
 from aiokai.scheduler import Memo, schedule
 from aiokai.session.decisions import Decisions
-from aiokai.snapshot.cache import Cache
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +31,14 @@ class CycleLoop:
 
     def __init__(
         self,
-        cache: Cache,
+        cluster: Cluster,
         dispatcher: Dispatcher,
         metrics: Metrics,
         session_thread: ThreadPoolExecutor,
         configuration: Callable[[], Configuration],
     ) -> None:
         self.number = 0
-        self._cache = cache
+        self._cluster = cluster
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._session_thread = session_thread
@@ -88,7 +88,8 @@ class CycleLoop:
 
     async def _cycle(self) -> None:
         # 1. Copy what is known now; the session thread reads nothing else.
-        snapshot, ledger = self._cache.snapshot(datetime.now(UTC))
+        cache = self._cluster.cache
+        snapshot, ledger = cache.snapshot(datetime.now(UTC))
         # 2. Decide, while the main loop goes on.
         loop = asyncio.get_running_loop()
         session_began_s = loop.time()
@@ -99,9 +100,12 @@ class CycleLoop:
         self._metrics.session_duration_s.observe(loop.time() - session_began_s)
         # 3. Carry out each gang's decision that is still true, in the order in which they were decided.
         for decision in decisions.gangs:
-            if self._cache.is_current(snapshot, decision):
-                self._dispatcher.carry_out(self.number, decision)
-            else:
+            # Another configuration means another Cache, whose rows are not those of the snapshot.
+            if cache is not self._cluster.cache or not cache.is_current(snapshot, decision):
                 self._metrics.gangs_stale.inc()
                 self.wake()
+                continue
+            for bind in decision.binds:
+                cache.assume(bind)
+            self._dispatcher.carry_out(self.number, decision)
         self._dispatcher.end_cycle(decisions)

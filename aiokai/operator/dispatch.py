@@ -5,26 +5,21 @@ One log line per decision; one Event per gang and decision.
 
 import logging
 from collections import Counter
-from typing import Final, Protocol
+from typing import Final
 
 from aiokai.dialects import DIALECTS
 from aiokai.errors import ApiError
+from aiokai.model.pod_group import GangKey
 from aiokai.model.queue import DEFAULT_QUEUE
 from aiokai.operator.binder import Binder
 from aiokai.operator.events import EventRecorder, Regarding
 from aiokai.operator.metrics import Metrics
 from aiokai.operator.status import Observed, StatusWriter
-from aiokai.session.decisions import Bind, Decisions, GangDecision, GangKey, Verdict
+from aiokai.session.decisions import Bind, Decisions, GangDecision, Verdict
 
 log = logging.getLogger(__name__)
 
 NODES_NAMED: Final = 4
-
-
-class Assumptions(Protocol):
-    """The part of the Cache that remembers decisions until they are confirmed."""
-
-    def assume(self, bind: Bind) -> None: ...
 
 
 class Dispatcher:
@@ -32,14 +27,12 @@ class Dispatcher:
 
     def __init__(
         self,
-        assumptions: Assumptions,
         binder: Binder,
         status: StatusWriter,
         events: EventRecorder,
         observed: Observed,
         metrics: Metrics,
     ) -> None:
-        self._assumptions = assumptions
         self._binder = binder
         self._status = status
         self._events = events
@@ -48,11 +41,9 @@ class Dispatcher:
         self._said: dict[GangKey, tuple[str, str]] = {}
 
     def carry_out(self, cycle: int, decision: GangDecision) -> None:
-        """Do all of a gang's decision; it must still be true."""
+        """Do all of a gang's decision; it must still be true, and its binds assumed."""
         about = self._regarding(decision)
         if decision.binds:
-            for bind in decision.binds:
-                self._assumptions.assume(bind)
             self._binder.send(decision.binds, _GangReport(self, cycle, decision, about))
         if decision.status is not None:
             self._status.pod_group(decision.gang.identity, decision.status)

@@ -31,8 +31,8 @@ class Metrics:
         self.gangs_stale = Counter(
             "aiokai_gangs_stale", "Decisions dropped because the cluster had changed under them.", registry=on
         )
-        self.objects_invalid = Gauge(
-            "aiokai_objects_invalid", "Objects that cannot be used as they are.", ["kind"], registry=on
+        self.objects_invalid = Counter(
+            "aiokai_objects_invalid", "Times an object was seen that cannot be used as it is.", ["kind"], registry=on
         )
         self.config_valid = Gauge(
             "aiokai_config_valid", "1 if the configuration file as it is now is in use.", registry=on

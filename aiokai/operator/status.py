@@ -11,21 +11,20 @@ from typing import Any, NamedTuple, Protocol
 from aiokai.client.api import STRATEGIC_MERGE_PATCH, ApiClient
 from aiokai.client.resource import PODS
 from aiokai.dialects import DIALECTS
-from aiokai.errors import InvalidObjectError
 from aiokai.model.base import Identity
-from aiokai.model.conditions import ConditionStatus, with_condition, without_condition
+from aiokai.model.conditions import without_condition
 from aiokai.model.kube import Condition, Pod
 from aiokai.model.merge_patch import merge_patch
 from aiokai.model.pod_group import PodGroup, PodGroupStatus
 from aiokai.model.queue import Queue, QueueStatus
 from aiokai.operator.events import kubernetes_time
+from aiokai.operator.invalid import INVALID
 from aiokai.operator.resources import served_at
 from aiokai.operator.writes import LowPriorityWrites
 from aiokai.session.decisions import Verdict
 
 POD_SCHEDULED = "PodScheduled"
 UNSCHEDULABLE = "Unschedulable"
-INVALID = "Invalid"
 
 
 class Observed(Protocol):
@@ -133,16 +132,6 @@ def waiting_condition(pod: Pod, message: str, now: datetime) -> dict[str, Any] |
         "message": message,
         "lastTransitionTime": kubernetes_time(since),
     }
-
-
-def invalid_condition(
-    conditions: tuple[ConditionStatus, ...], error: InvalidObjectError, generation: int, now: datetime
-) -> tuple[ConditionStatus, ...]:
-    """`conditions` with one that names path and reason of what is wrong."""
-    wanted = ConditionStatus(
-        type=INVALID, status="True", reason=INVALID, message=str(error), observed_generation=generation
-    )
-    return with_condition(conditions, wanted, now)
 
 
 def _version(pod: Pod) -> str:

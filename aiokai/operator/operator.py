@@ -1,0 +1,219 @@
+"""The operator: everything connected, started in order and stopped in order.
+
+Start: watch, wait until everything was listed once, compile or load the kernels, then decide. Stop: decide no more,
+let what is in flight be answered, go. Nothing is kept outside the API server, so that a crash is a stop that was quick.
+"""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from aiokai.client.api import ApiClient
+from aiokai.dialects import DIALECTS
+from aiokai.dialects.dialect import Dialect, DialectKind
+from aiokai.errors import ApiError, ConfigError, ConflictError, InvalidObjectError
+from aiokai.model.base import Identity
+from aiokai.model.configuration import Configuration
+from aiokai.model.kube import ObjectMeta, Pod
+from aiokai.model.pod_group import PodGroup
+from aiokai.model.queue import DEFAULT_QUEUE, Queue
+from aiokai.operator.binder import Binder
+from aiokai.operator.config_file import ConfigFile
+from aiokai.operator.cycle import CycleLoop
+from aiokai.operator.dispatch import Dispatcher
+from aiokai.operator.events import EventRecorder, Regarding
+from aiokai.operator.invalid import InvalidObjects
+from aiokai.operator.metrics import Metrics
+from aiokai.operator.observed import Cluster
+from aiokai.operator.reconcilers import Reconcilers
+from aiokai.operator.resources import served_at
+from aiokai.operator.status import StatusWriter
+from aiokai.operator.writes import LowPriorityWrites
+from aiokai.scheduler import warm_up
+from aiokai.snapshot.cache import Cache
+
+log = logging.getLogger(__name__)
+
+STOP_LIMIT_S: Final = 5.0
+PULSE_S: Final = 1.0
+PULSE_LIMIT_S: Final = 30.0
+RETRY_S: Final = 5.0
+GC_THRESHOLDS: Final = (50_000, 20, 50)
+
+Progress = Callable[[str, int, int], None]
+
+
+class Operator:
+    """One aiokai, from the first list to the last write."""
+
+    def __init__(
+        self, client: ApiClient, kubeconfig: Path | None, config_file: ConfigFile, progress: Progress | None = None
+    ) -> None:
+        """Connect the parts; `run()` starts them.
+
+        Args:
+            client: closed by whoever made it.
+            kubeconfig: for kopf, which has a session of its own.
+            config_file: the configuration, also as it changes.
+            progress: told which kernel is being compiled, and how many are done of how many.
+        """
+        self.metrics = Metrics()
+        self._client = client
+        self._config_file = config_file
+        self._progress = progress
+        self._session_thread = ThreadPoolExecutor(1, thread_name_prefix="session")
+        self._dialects = _dialects_of(config_file.current)
+        self._cluster = Cluster(client, self._dialects, Cache(config_file.current), self)
+        self._binder = Binder(client, self._forget)
+        self._writes = LowPriorityWrites(lambda: self._binder.in_flight > 0)
+        self._events = EventRecorder(client, self._writes)
+        self._invalid = InvalidObjects(client, self._writes, self._events, self.metrics)
+        self._status = StatusWriter(client, self._writes, self._cluster, self._binder.is_sending)
+        self._dispatcher = Dispatcher(self._binder, self._status, self._events, self._cluster, self.metrics)
+        self._cycles = CycleLoop(
+            self._cluster, self._dispatcher, self.metrics, self._session_thread, lambda: config_file.current
+        )
+        self._reconcilers = Reconcilers(client, self._cluster, self._events, self._dialects, kubeconfig)
+        self._starting: str | None = "not started"
+        self._pulse_s = time.monotonic()
+        self.metrics.pods_in_flight.set_function(lambda: self._binder.in_flight)
+        self.metrics.bindings_limit.set_function(lambda: self._binder.limit.current)
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._config_file.current
+
+    def alive(self) -> str | None:
+        """What is stuck for good, if anything is."""
+        if time.monotonic() - self._pulse_s > PULSE_LIMIT_S:
+            return "the main loop does not turn"
+        return self._cycles.trouble
+
+    def ready(self) -> str | None:
+        """What keeps it from deciding, if anything does."""
+        return self._starting or self.alive()
+
+    async def run(self) -> None:
+        """Watch, decide and bind until cancelled; then let what is in flight be answered.
+
+        Raises:
+            ExceptionGroup: of the first part that failed for good.
+        """
+        try:
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self._beat())
+                self._starting = "objects are being listed"
+                for reflector in (*self._cluster.reflectors, *self._reconcilers.reflectors):
+                    parts.create_task(reflector.run(), name=f"watch {reflector.resource}")
+                warming = parts.create_task(self._warm_up())
+                await self._cluster.synced()
+                self._starting = "kernels are being compiled"
+                await warming
+                self._spare_the_collector()
+                parts.create_task(self._ensure_default_queue())
+                parts.create_task(self._config_file.follow(self._configuration_changed, self._configuration_refused))
+                parts.create_task(self._cycles.run())
+                self._reconcilers.start()
+                self._starting = None
+                log.info("ready: %d pods on watch", len(self._cluster.pods))
+        finally:
+            self._starting = "stopping"
+            await self._stop()
+
+    async def _stop(self) -> None:
+        await self._reconcilers.stop()
+        await self._binder.stop(STOP_LIMIT_S)
+        await self._writes.stop(STOP_LIMIT_S)
+        self._session_thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _beat(self) -> None:
+        while True:
+            self._pulse_s = time.monotonic()
+            await asyncio.sleep(PULSE_S)
+
+    async def _warm_up(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._session_thread, warm_up, self._progress)
+
+    @staticmethod
+    def _spare_the_collector() -> None:
+        """What was listed stays for long: the garbage collector need not look at it again and again."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+
+    async def _ensure_default_queue(self) -> None:
+        """Create queue `default` in the native dialect, once its CRD is there."""
+        resource = DIALECTS["aiokai"].queue.resource
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": DEFAULT_QUEUE}}
+        while True:
+            try:
+                await self._client.create(served_at(resource), {**body, "spec": {}}, into=bytes)
+            except ConflictError:
+                return
+            except ApiError as error:
+                log.debug("queue %s cannot be created yet: %s", DEFAULT_QUEUE, error)
+            else:
+                return
+            await asyncio.sleep(RETRY_S)
+
+    def _configuration_changed(self) -> None:
+        configuration = self._config_file.current
+        if _dialects_of(configuration) != self._dialects:
+            log.warning("the dialects have changed: they are taken up at the next start")
+        cache = Cache(configuration)
+        self._cluster.rebuild(cache)
+        for bind in self._binder.binds:
+            cache.assume(bind)
+        self.metrics.config_valid.set(1)
+        log.info("the configuration has changed and is in use")
+        self._cycles.wake()
+
+    def _configuration_refused(self, error: ConfigError) -> None:
+        self.metrics.config_valid.set(0)
+        log.error("the configuration is not usable, the old one stays: %s", error)
+        about = Regarding("v1", "Namespace", "", "default", "")
+        self._events.record(about, "Warning", "ConfigurationRefused", str(error))
+
+    def _forget(self, uid: str) -> None:
+        self._cluster.cache.forget(uid)
+        self._cycles.wake()
+
+    # What the watches show, after the Cache knows it.
+
+    def changed(self) -> None:
+        self._cycles.wake()
+
+    def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        if new is not None:
+            self._binder.saw(new)
+        elif old is not None:
+            self._binder.lost(old.metadata.uid)
+            self._status.forget(old.metadata.uid)
+        self._reconcilers.child_changed(old, new)
+
+    def pod_group_changed(self, old: PodGroup | None, new: PodGroup | None) -> None:
+        if new is None and old is not None:
+            self._status.forget(old.metadata.uid)
+        self._reconcilers.child_changed(old, new)
+        self._reconcilers.pod_group_changed(old, new)
+
+    def queue_changed(self, old: Queue | None, new: Queue | None) -> None:
+        if new is None and old is not None:
+            self._status.forget(old.metadata.uid)
+
+    def undecodable(self, kind: DialectKind[Any, Any], metadata: ObjectMeta, error: InvalidObjectError) -> None:
+        for dialect in self._dialects:
+            if kind is dialect.pod_group:
+                identity = Identity(dialect.name, metadata.namespace, metadata.name)
+                self._cluster.cache.invalid(identity, str(error))
+        self._invalid.tell(kind, metadata, error)
+        self._cycles.wake()
+
+
+def _dialects_of(configuration: Configuration) -> tuple[Dialect, ...]:
+    return tuple(DIALECTS[choice.name] for choice in configuration.dialects if choice.name in DIALECTS)
