@@ -128,7 +128,7 @@ async def test_a_version_that_is_no_longer_kept_is_gone(server: Server, widgets:
 
 
 async def test_a_list_from_the_future_times_out(server: Server) -> None:
-    refusal = (await server.get("configmaps", resourceVersion=2**40)).refused(504, "Timeout")
+    refusal = (await server.get("configmaps", resourceVersion=2**60)).refused(504, "Timeout")
     assert refusal["message"].startswith("Timeout: Too large resource version")
     assert refusal["details"]["retryAfterSeconds"] == 1
 
