@@ -42,7 +42,7 @@ class Form(NamedTuple):
             head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
             return _list_body(head, (encode(partial(resource.opened(stored))) for stored in found))
         head = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata}
-        return _list_body(head, map(resource.present, found))
+        return _list_body(head, map(resource.present_item, found))
 
 
 def form_of(accept: str, include: str = "") -> Form:

@@ -24,6 +24,11 @@ def timestamp(after_s: float = 0) -> str:
     return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=after_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def with_head(obj: Json) -> Json:
+    """An object whose JSON begins with apiVersion and kind, whatever order they came in."""
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], **obj}
+
+
 def key_of(obj: Json) -> Key:
     metadata = obj["metadata"]
     return metadata.get("namespace") or "", metadata["name"]

@@ -39,6 +39,7 @@ class PodStrategy(Strategy):
     """The rules of pods."""
 
     counts_generations: bool = True
+    graceful: bool = True
     priority_of: Callable[[str], Priority]
     """What a PriorityClass gives (empty name: the global default); may raise UnknownPriorityClassError."""
 

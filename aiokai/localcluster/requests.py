@@ -11,7 +11,14 @@ from aiokai.localcluster.objects import Json, decode
 from aiokai.localcluster.patches import json_patch, merge_patch, strategic_merge_patch
 from aiokai.localcluster.resources import ALWAYS_SELECTABLE, Catalog, Resource
 from aiokai.localcluster.selectors import parse_field_selector, parse_label_selector
-from aiokai.localcluster.status import bad_request, no_such_path, unsupported_media_type
+from aiokai.localcluster.status import (
+    bad_request,
+    forbidden_field,
+    invalid_options,
+    no_such_path,
+    unsupported,
+    unsupported_media_type,
+)
 from aiokai.localcluster.watches import Start
 from aiokai.localcluster.writes import Change, Deletion, Options
 
@@ -115,10 +122,10 @@ async def deletion_in(request: web.Request) -> Deletion:
 
 
 def options_of(request: web.Request, body: Json | None = None) -> Options:
-    """Raises: Refusal 400."""
+    """Raises: Refusal 422."""
     dry_run = request.query.getall("dryRun", None) or (body or {}).get("dryRun") or []
     if any(value != "All" for value in dry_run):
-        raise bad_request(f"invalid dry run value: {dry_run}; the only one is All")
+        raise invalid_options("WriteOptions", unsupported("dryRun", dry_run, ("All",)))
     return Options(bool(dry_run), _field_validation(request.query.get("fieldValidation", "Warn")), [])
 
 
@@ -126,7 +133,7 @@ def _field_validation(text: str) -> Literal["Strict", "Warn", "Ignore"]:
     match text:
         case "Strict" | "Warn" | "Ignore":
             return text
-    raise bad_request(f'fieldValidation: Unsupported value: "{text}": supported values: "Ignore", "Strict", "Warn"')
+    raise invalid_options("WriteOptions", unsupported("fieldValidation", text, ("Ignore", "Strict", "Warn")))
 
 
 def query_of(request: web.Request, target: Target) -> Query:
@@ -137,7 +144,14 @@ def query_of(request: web.Request, target: Target) -> Query:
 
 
 def start_of(request: web.Request) -> Start:
-    """Raises: Refusal 400."""
+    """Raises: Refusal 400 or 422."""
+    streams_list, match = "sendInitialEvents" in request.query, request.query.get("resourceVersionMatch")
+    if streams_list and match != "NotOlderThan":
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        raise invalid_options("ListOptions", forbidden_field("resourceVersionMatch", why))
+    if match and not streams_list:
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        raise invalid_options("ListOptions", forbidden_field("resourceVersionMatch", why))
     return Start(
         version=number_in(request, "resourceVersion"),
         initial_events=request.query.get("sendInitialEvents") in _TRUE,

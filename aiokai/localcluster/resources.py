@@ -7,7 +7,7 @@ share one collection of objects: events of two groups, versions of one CRD. The 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from aiokai.localcluster.objects import Json, dig, encode, text_of
+from aiokai.localcluster.objects import Json, dig, encode, text_of, with_head
 from aiokai.localcluster.schema import Schema
 from aiokai.localcluster.status import no_such_path
 from aiokai.localcluster.store import Stored
@@ -48,10 +48,13 @@ class Resource:
     returns_deleted: bool = False
     """A deletion answers with the object, not with a Status."""
     _paths: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
+    _head_length: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         paths = tuple((path, tuple(path.split("."))) for path in (*ALWAYS_SELECTABLE, *self.selectable))
         object.__setattr__(self, "_paths", paths)
+        head = encode({"apiVersion": self.api_version, "kind": self.kind})
+        object.__setattr__(self, "_head_length", len(head))
 
     @property
     def api_version(self) -> str:
@@ -67,7 +70,12 @@ class Resource:
 
     def present(self, stored: Stored) -> bytes:
         """A stored object as this resource serves it."""
-        return encode(self.opened(stored)) if self.from_stored else stored.body
+        return encode(with_head(self.opened(stored))) if self.from_stored else stored.body
+
+    def present_item(self, stored: Stored) -> bytes:
+        """A stored object inside a list: of built-in kinds without apiVersion and kind, which the list has said."""
+        body = self.present(stored)
+        return body if self.schema else b"{" + body[self._head_length :]
 
     def opened(self, stored: Stored) -> Json:
         """A private copy of a stored object, as this resource serves it."""

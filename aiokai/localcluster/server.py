@@ -12,7 +12,7 @@ from aiohttp import web
 from aiokai.localcluster import discovery, openapi, status
 from aiokai.localcluster.answers import form_of
 from aiokai.localcluster.lists import list_page
-from aiokai.localcluster.objects import Json, encode
+from aiokai.localcluster.objects import Json, dig, encode
 from aiokai.localcluster.requests import (
     Target,
     change_in,
@@ -98,6 +98,11 @@ class ApiServer:
         match request.path.strip("/").split("/"):
             case ["apis", group, version, plural] if discovery.is_review(group, version, plural):
                 return await self._review(request)
+            case ["api", "v1", "namespaces", namespace, "bindings"] if request.method == "POST":
+                name = dig(await object_in(request), "metadata", "name") or ""
+                return await self._bind(
+                    request, Target(self._catalog.find("", "v1", "pods"), namespace, name, "binding")
+                )
         target = target_of(self._catalog, request.path)
         verb = _verbs(target).get(request.method)
         if verb is None or (target.resource.namespaced and not target.namespace and _needs_namespace(request, target)):
@@ -154,7 +159,8 @@ class ApiServer:
     async def _replace(self, request: web.Request, target: Target) -> web.Response:
         obj, options = await object_in(request), options_of(request)
         key = (target.namespace, target.name)
-        stored = self._writes.update(target.resource, key, lambda _: obj, options, target.subresource)
+        uid = dig(obj, "metadata", "uid")
+        stored = self._writes.update(target.resource, key, lambda _: obj, options, target.subresource, uid)
         return self._one(request, target, stored, options, 200)
 
     async def _patch(self, request: web.Request, target: Target) -> web.Response:

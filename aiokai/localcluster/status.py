@@ -133,6 +133,12 @@ def invalid(resource: Named, name: str, errors: Sequence[FieldError]) -> Refusal
     return Refusal(422, "Invalid", message, details)
 
 
+def invalid_options(kind: str, error: FieldError) -> Refusal:
+    """The query of a request makes no sense."""
+    message = f'{kind}.meta.k8s.io "" is invalid: {error}'
+    return Refusal(422, "Invalid", message, {"kind": kind, "group": "meta.k8s.io", "causes": [error._asdict()]})
+
+
 def bad_request(message: str) -> Refusal:
     return Refusal(400, "BadRequest", message)
 

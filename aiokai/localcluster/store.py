@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from sortedcontainers import SortedDict
 
-from aiokai.localcluster.objects import Json, Key, decode, encode, key_of
+from aiokai.localcluster.objects import Json, Key, decode, encode, key_of, with_head
 
 LOG_LIMIT = 50_000
 """Events kept per collection, at least; up to twice as many before the older half goes."""
@@ -31,6 +31,7 @@ class Stored:
     version: int
     uid: str
     body: bytes
+    """JSON that begins with apiVersion and kind, so that a list can leave them out by cutting."""
     labels: Mapping[str, str]
     fields: Mapping[str, str]
     """What field selectors may ask, by path."""
@@ -164,7 +165,7 @@ def sealed(obj: Json, version: int, fields: Mapping[str, str]) -> Stored:
         key=key_of(obj),
         version=version,
         uid=metadata["uid"],
-        body=encode(obj),
+        body=encode(with_head(obj)),
         labels=metadata.get("labels") or {},
         fields=fields,
         owners=tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),

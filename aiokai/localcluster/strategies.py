@@ -22,6 +22,8 @@ class Strategy:
     """What status a new object gets; None keeps the one it brings."""
     unconditional_update: bool = True
     """An update may leave out the resourceVersion."""
+    graceful: bool = False
+    """A deleted object may have to be stopped before it goes."""
 
     def on_create(self, obj: Json) -> None:
         """Fill in what the server decides."""
@@ -52,9 +54,9 @@ class Strategy:
         """True if something of this kind keeps a deleted object from going, beside its finalizers."""
         return False
 
-    def grace_period_s(self, obj: Json, asked_s: int | None) -> int | None:
-        """How long a deleted object stays to be stopped; None if this kind goes at once."""
-        return None
+    def grace_period_s(self, obj: Json, asked_s: int | None) -> int:
+        """How long a deleted object stays to be stopped."""
+        return 0
 
 
 class NamespaceStrategy(Strategy):

@@ -13,6 +13,7 @@ from kubernetes_asyncio.client import models
 
 from aiokai.localcluster.objects import Json
 from aiokai.localcluster.status import Refusal, bad_request
+from aiokai.model.quantity import parse_quantity
 
 _LIST = re.compile(r"list\[(.*)\]")
 _MAP = re.compile(r"dict\(str, (.*)\)")
@@ -40,6 +41,7 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
 }
+_NO_QUANTITY = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _GO_TYPES = {"integer": "int64", "number": "float64", "boolean": "bool", "object": "map", "array": "slice"}
 
 
@@ -79,11 +81,14 @@ def _description(docstring: str | None) -> str:
 
 
 def admit(schema: Json, obj: Json, kind: str, version: str) -> list[str]:
-    """Make `obj` what the Go struct could hold: no nulls, no unknown fields, quantities as text.
+    """Make `obj` what the Go struct would be written as: no nulls, no unknown fields, quantities as text.
 
     Returns: the paths of unknown fields, which are gone now.
     Raises: Refusal 400 if a value has the wrong type.
     """
+    for part in ("spec", "status"):
+        if part in schema["properties"]:
+            obj.setdefault(part, {})
     try:
         return [path.removeprefix(".") for path in _admit(schema, obj, "")]
     except _MistypedError as error:
@@ -110,7 +115,7 @@ def _admit_fields(node: Json, obj: Json, path: str) -> list[str]:
         if child is None:
             del obj[name]
             unknown.append(f"{path}.{name}")
-        elif value is None:
+        elif value is None or (not value and _is_left_out(child, value)):
             del obj[name]
         elif _INT_OR_STRING in child:
             obj[name] = _quantity_text(value, f"{path}.{name}")
@@ -119,9 +124,18 @@ def _admit_fields(node: Json, obj: Json, path: str) -> list[str]:
     return unknown
 
 
+def _is_left_out(child: Json, value: Any) -> bool:
+    """Go's `omitempty`: empty lists and maps are not written; an empty struct (`emptyDir: {}`) means something."""
+    return isinstance(value, list) or (isinstance(value, dict) and "additionalProperties" in child)
+
+
 def _quantity_text(value: Any, path: str) -> str:
     if isinstance(value, (dict, list, bool)):
         raise _MistypedError(value, path, "string")
+    try:
+        parse_quantity(value)
+    except ValueError as error:
+        raise _MistypedError(value, path, "quantity") from error
     return str(value)
 
 
@@ -130,7 +144,8 @@ class _MistypedError(Exception):
         found = {bool: "bool", int: "number", float: "number", str: "string", list: "array"}.get(type(value), "object")
         field = path.removeprefix(".")
         go_type = _GO_TYPES.get(wanted, wanted)
-        super().__init__(f"json: cannot unmarshal {found} into Go struct field {field} of type {go_type}")
+        text = f"json: cannot unmarshal {found} into Go struct field {field} of type {go_type}"
+        super().__init__(_NO_QUANTITY if wanted == "quantity" else text)
 
 
 def refuse_unknown(kind: str, version: str, unknown: list[str]) -> Refusal:

@@ -68,13 +68,20 @@ class Writes:
         return self._keep(resource, obj, options)
 
     def update(
-        self, resource: Resource, key: Key, change: Change, options: Options = PLAIN, subresource: str = ""
+        self,
+        resource: Resource,
+        key: Key,
+        change: Change,
+        options: Options = PLAIN,
+        subresource: str = "",
+        uid: str | None = None,
     ) -> Stored:
-        """Change an object; an update that changes nothing writes nothing.
+        """Change an object, whose uid must be `uid` if given; an update that changes nothing writes nothing.
 
         Raises: Refusal.
         """
         stored = self.find(resource, key)
+        _require(resource, stored, uid, None)
         old = resource.opened(stored)
         new = change(resource.opened(stored))
         _place(resource, key[0], new)
@@ -123,6 +130,9 @@ class Writes:
         if options.dry_run:
             return stored, gone
         if gone:
+            if resource.strategy.graceful:
+                # As the real server does: what is deleted gracefully is marked first, be the grace nothing.
+                self._keep(resource, obj, options)
             return self._remove(resource, obj), True
         if obj == stored.decoded():
             return stored, False
@@ -188,7 +198,9 @@ class Writes:
             raise status.invalid(resource, name, [status.invalid_value("metadata.resourceVersion", 0, why)])
         if version and version != str(stored.version):
             raise status.modified(resource, name)
-        _require(resource, stored, new["metadata"].get("uid"), None)
+        if new["metadata"].get("uid", stored.uid) != stored.uid:
+            error = status.invalid_value("metadata.uid", new["metadata"]["uid"], "field is immutable")
+            raise status.invalid(resource, name, [error])
 
     def _mark(self, resource: Resource, obj: Json, deletion: Deletion) -> None:
         """Write into an object that it is to be deleted, and what must happen before."""
@@ -198,7 +210,7 @@ class Writes:
             finalizers.append(policy)
         if finalizers or "finalizers" in meta:
             meta["finalizers"] = finalizers
-        grace_s = resource.strategy.grace_period_s(obj, deletion.grace_period_s) or 0
+        grace_s = resource.strategy.grace_period_s(obj, deletion.grace_period_s)
         if "deletionTimestamp" in meta:
             grace_s = min(grace_s, meta.get("deletionGracePeriodSeconds", 0))
         if "deletionTimestamp" in meta and grace_s == meta.get("deletionGracePeriodSeconds"):
