@@ -12,31 +12,25 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import kopf
 from kubernetes_asyncio import config as kube_config
 from kubernetes_asyncio.client import Configuration as ClientConfiguration
 
+from aiokai.model.resource import Resource
+
 STOP_LIMIT_S = 5.0
 
 
-class WatchedKind(NamedTuple):
-    """A kind as its URL names it."""
-
-    group: str
-    version: str
-    plural: str
-
-
-OnObject = Callable[[WatchedKind, str | None, Mapping[str, Any]], None]
+OnObject = Callable[[Resource, str | None, Mapping[str, Any]], None]
 """Called in the main loop with the event's type (None: it was in the first list) and the whole object."""
 
 
 class KopfThread:
     """kopf's operator in a thread of its own; everything it sees is handed to the loop that made this object."""
 
-    def __init__(self, kinds: Iterable[WatchedKind], kubeconfig: Path | None, on_object: OnObject) -> None:
+    def __init__(self, kinds: Iterable[Resource], kubeconfig: Path | None, on_object: OnObject) -> None:
         self._kinds = tuple(kinds)
         self._kubeconfig = kubeconfig
         self._on_object = on_object
@@ -70,7 +64,9 @@ class KopfThread:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry, retries=3)(self._login)
         for kind in self._kinds:
-            kopf.on.event(*kind, registry=registry, param=kind, id="hand-over")(self._hand_over)
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, param=kind, id="hand-over")(
+                self._hand_over
+            )
         return registry
 
     async def _login(self, **_: Any) -> kopf.ConnectionInfo:

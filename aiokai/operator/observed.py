@@ -65,11 +65,6 @@ class Cluster:
         yield from self._pod_groups.values()
         yield self._pods
 
-    async def synced(self) -> None:
-        """Wait until every kind was listed once, or is known to be absent."""
-        for reflector in self.reflectors:
-            await reflector.synced.wait()
-
     def pod(self, namespace: str, name: str) -> Pod | None:
         return self._pods.store.get((namespace, name))
 

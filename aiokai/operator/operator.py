@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokai.client.api import ApiClient
-from aiokai.dialects import DIALECTS
+from aiokai.controllers.queue import default_queue
+from aiokai.dialects import AIOKAI, DIALECTS
 from aiokai.dialects.dialect import Dialect, DialectKind
 from aiokai.errors import ApiError, ConfigError, ConflictError, InvalidObjectError
 from aiokai.model.base import Identity
 from aiokai.model.configuration import Configuration
 from aiokai.model.kube import ObjectMeta, Pod
 from aiokai.model.pod_group import PodGroup
-from aiokai.model.queue import DEFAULT_QUEUE, Queue
+from aiokai.model.queue import Queue
 from aiokai.operator.binder import Binder
 from aiokai.operator.config_file import ConfigFile
 from aiokai.operator.cycle import CycleLoop
@@ -78,7 +79,9 @@ class Operator:
         self._cycles = CycleLoop(
             self._cluster, self._dispatcher, self.metrics, self._session_thread, lambda: config_file.current
         )
-        self._reconcilers = Reconcilers(client, self._cluster, self._events, self._dialects, kubeconfig)
+        self._reconcilers = Reconcilers(
+            client, self._cluster, self._events, self._dialects, lambda: config_file.current, kubeconfig
+        )
         self._starting: str | None = "not started"
         self._pulse_s = time.monotonic()
         self.metrics.pods_in_flight.set_function(lambda: self._binder.in_flight)
@@ -92,7 +95,7 @@ class Operator:
         """What is stuck for good, if anything is."""
         if time.monotonic() - self._pulse_s > PULSE_LIMIT_S:
             return "the main loop does not turn"
-        return self._cycles.trouble
+        return self._cycles.trouble or self._reconcilers.trouble
 
     def ready(self) -> str | None:
         """What keeps it from deciding, if anything does."""
@@ -111,7 +114,7 @@ class Operator:
                 for reflector in (*self._cluster.reflectors, *self._reconcilers.reflectors):
                     parts.create_task(reflector.run(), name=f"watch {reflector.resource}")
                 warming = parts.create_task(self._warm_up())
-                await self._cluster.synced()
+                await self._synced()
                 self._starting = "kernels are being compiled"
                 await warming
                 self._spare_the_collector()
@@ -124,6 +127,11 @@ class Operator:
         finally:
             self._starting = "stopping"
             await self._stop()
+
+    async def _synced(self) -> None:
+        """Wait until every kind was listed once, or is known to be absent."""
+        for reflector in (*self._cluster.reflectors, *self._reconcilers.reflectors):
+            await reflector.synced.wait()
 
     async def _stop(self) -> None:
         await self._reconcilers.stop()
@@ -148,15 +156,14 @@ class Operator:
 
     async def _ensure_default_queue(self) -> None:
         """Create queue `default` in the native dialect, once its CRD is there."""
-        resource = DIALECTS["aiokai"].queue.resource
-        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": DEFAULT_QUEUE}}
+        wanted = default_queue(AIOKAI)
         while True:
             try:
-                await self._client.create(served_at(resource), {**body, "spec": {}}, into=bytes)
+                await self._client.create(served_at(wanted.resource), dict(wanted.body), into=bytes)
             except ConflictError:
                 return
             except ApiError as error:
-                log.debug("queue %s cannot be created yet: %s", DEFAULT_QUEUE, error)
+                log.debug("%s cannot be created yet: %s", wanted.key, error)
             else:
                 return
             await asyncio.sleep(RETRY_S)
@@ -194,12 +201,11 @@ class Operator:
         elif old is not None:
             self._binder.lost(old.metadata.uid)
             self._status.forget(old.metadata.uid)
-        self._reconcilers.child_changed(old, new)
+        self._reconcilers.pod_changed(old, new)
 
     def pod_group_changed(self, old: PodGroup | None, new: PodGroup | None) -> None:
         if new is None and old is not None:
             self._status.forget(old.metadata.uid)
-        self._reconcilers.child_changed(old, new)
         self._reconcilers.pod_group_changed(old, new)
 
     def queue_changed(self, old: Queue | None, new: Queue | None) -> None:
