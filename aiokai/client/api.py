@@ -7,7 +7,7 @@ may, and whether it still wants to.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Protocol, Self, TypeVar
@@ -115,7 +115,7 @@ class ApiClient:
         field_selector: str = "",
         page_size: int = PAGE_SIZE,
         timeout_s: float = LIST_TIMEOUT_S,
-    ) -> AsyncIterator[ObjectList[T]]:
+    ) -> AsyncGenerator[ObjectList[T], None]:
         """All objects of one version of the collection, page by page.
 
         Args:
@@ -154,7 +154,7 @@ class ApiClient:
         label_selector: str = "",
         field_selector: str = "",
         inactivity_limit_s: float = INACTIVITY_LIMIT_S,
-    ) -> AsyncIterator[WatchEvent[T]]:
+    ) -> AsyncGenerator[WatchEvent[T], None]:
         """What happens after `resource_version`, bookmarks included, until the server ends the stream.
 
         A line that the end of the stream cut is dropped: the server sends it again to who resumes before it.
