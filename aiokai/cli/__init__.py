@@ -2,6 +2,7 @@
 
 import typer
 
+from aiokai.cli.crds import crds
 from aiokai.cli.operator import operator
 
 app = typer.Typer(
@@ -13,3 +14,4 @@ app = typer.Typer(
 )
 
 app.command()(operator)
+app.command()(crds)

@@ -1,12 +1,12 @@
 """PodGroup: the pods that start together or not at all, in the queue that pays for them."""
 
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from aiokai.model.base import Amounts, Custom, Identity, Seconds, UserModel
-from aiokai.model.conditions import ConditionStatus
+from aiokai.model.base import Amounts, Custom, Identity, Rule, Seconds, UserModel, WrongFieldError
+from aiokai.model.conditions import Conditions
 
 
 class TopologySpec(UserModel):
@@ -16,8 +16,10 @@ class TopologySpec(UserModel):
 
 
 class SubGroupSpec(UserModel):
-    name: str = Field(min_length=1)
-    parent: str | None = Field(default=None, description="The subgroup this one is a part of; none: the gang itself.")
+    name: str = Field(min_length=1, max_length=63)
+    parent: str | None = Field(
+        default=None, max_length=63, description="The subgroup this one is a part of; none: the gang itself."
+    )
     min_member: int = Field(default=1, ge=0, description="Pods of this subgroup that make it whole.")
     min_sub_group: int | None = Field(default=None, ge=0, description="Child subgroups that make it whole; none: all.")
     topology: TopologySpec | None = None
@@ -33,7 +35,12 @@ class PodGroupSpec(UserModel):
     priority_class_name: str = Field(default="", description="Order inside the queue.")
     preemptibility: Literal["preemptible", "non-preemptible"] = "preemptible"
     topology: TopologySpec | None = None
-    sub_groups: tuple[SubGroupSpec, ...] = ()
+    sub_groups: Annotated[
+        tuple[SubGroupSpec, ...],
+        Field(
+            max_length=256, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+        ),
+    ] = ()
     staleness_grace_period: Seconds | None = Field(
         default=None, description="A gang below its minimum for longer is evicted whole."
     )
@@ -42,18 +49,27 @@ class PodGroupSpec(UserModel):
         default=None, description="An admitted gang without a bound pod goes back into the queue after this."
     )
 
+    # That no two subgroups have one name follows from the list's map keys; longer circles than one are found here only.
+    rules: ClassVar = (
+        Rule(
+            "!has(self.subGroups) || "
+            "self.subGroups.all(g, !has(g.parent) || self.subGroups.exists(p, p.name == g.parent && p.name != g.name))",
+            "a subgroup names a parent that does not exist, or itself",
+        ),
+    )
+
     @model_validator(mode="after")
     def _subgroups_form_a_tree(self) -> "PodGroupSpec":
         parents = {group.name: group.parent for group in self.sub_groups}
-        if len(parents) != len(self.sub_groups):
-            raise ValueError("two subgroups have the same name")
-        for name in parents:
-            seen, above = {name}, parents[name]
+        for i, group in enumerate(self.sub_groups):
+            if group.name in [other.name for other in self.sub_groups[:i]]:
+                raise WrongFieldError(f"subGroups[{i}].name", f"two subgroups have the same name {group.name!r}")
+            seen, above = {group.name}, group.parent
             while above is not None:
                 if above not in parents:
-                    raise ValueError(f"subgroup {name!r} names a parent {above!r} that does not exist")
+                    raise WrongFieldError(f"subGroups[{i}].parent", f"there is no subgroup {above!r}")
                 if above in seen:
-                    raise ValueError(f"subgroup {name!r} is its own ancestor")
+                    raise WrongFieldError(f"subGroups[{i}].parent", f"{group.name!r} is its own ancestor")
                 seen.add(above)
                 above = parents[above]
         return self
@@ -74,7 +90,7 @@ class PodGroupStatus(UserModel):
     running: int = 0
     succeeded: int = 0
     failed: int = 0
-    conditions: tuple[ConditionStatus, ...] = ()
+    conditions: Conditions = ()
 
 
 PodGroup = Custom[PodGroupSpec, PodGroupStatus]
