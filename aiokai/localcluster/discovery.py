@@ -17,6 +17,7 @@ VERSION: Json = {
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 _SUBRESOURCE_KINDS = {"binding": "Binding"}
 _SUBRESOURCE_VERBS = {"binding": ["create"], "log": ["get"], "finalize": ["update"]}
+_NAMELESS = {"singularName": "", "namespaced": False}
 _REVIEWS = {"authorization.k8s.io": {"v1": [("selfsubjectaccessreviews", "SelfSubjectAccessReview")]}}
 """Resources that only answer a POST and keep nothing."""
 
@@ -39,10 +40,11 @@ def group(catalog: Catalog, name: str) -> Json | None:
 def resources(catalog: Catalog, group_name: str, version: str) -> Json | None:
     listed = [entry for resource in catalog.in_version(group_name, version) for entry in _entries(resource)]
     for plural, kind in _REVIEWS.get(group_name, {}).get(version, ()):
-        singular = {"singularName": kind.lower(), "namespaced": False}
-        listed.append({"name": plural, "kind": kind, "verbs": ["create"], **singular})
+        listed.append({"name": plural, "kind": kind, "verbs": ["create"], **_NAMELESS})
     if not listed:
         return None
+    if not group_name:
+        listed.append({"name": "bindings", "kind": "Binding", "verbs": ["create"], **_NAMELESS, "namespaced": True})
     group_version = f"{group_name}/{version}" if group_name else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed}
 

@@ -64,7 +64,7 @@ class Garbage:
             self._dependents[uid].discard(place)
         for uid in stored.owners:
             self._dependents[uid].add(place)
-        if any(uid not in self._alive for uid in stored.owners) or b'"deletionTimestamp"' in stored.body:
+        if any(uid not in self._alive for uid in stored.owners) or stored.ending:
             self._due.put_nowait(place)
 
     def _forget(self, stored: Stored, place: Place) -> None:
@@ -83,7 +83,7 @@ class Garbage:
 
     def _is_waiting(self, place: Place) -> bool:
         found = self._store.collection(place.collection).objects.get(place.key)
-        return found is not None and b'"deletionTimestamp"' in found.body
+        return found is not None and found.ending
 
     def _settle(self, place: Place) -> None:
         """Do what one object needs now: nothing, to lose owners, to go, or to make its dependents go."""
@@ -157,7 +157,7 @@ class Garbage:
             self._writes.update(resource, place.key, lambda obj: _without_finalizer(obj, FOREGROUND))
 
     def _delete_quietly(self, collection: str, stored: Stored) -> None:
-        if b'"deletionTimestamp"' not in stored.body:
+        if not stored.ending:
             self._writes.delete(self._catalog.of_collection(collection), stored.key, Deletion(uid=stored.uid))
 
 

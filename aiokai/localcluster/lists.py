@@ -15,6 +15,11 @@ from aiokai.localcluster.selectors import Selector, matches
 from aiokai.localcluster.status import bad_request, expired, version_too_large
 from aiokai.localcluster.store import Collection, Store, Stored
 
+_TOKEN_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter."
+)
+
 
 class Query(NamedTuple):
     """Which objects of a collection are asked for."""
@@ -29,36 +34,46 @@ class Query(NamedTuple):
         return matches(self.labels, stored.labels) and matches(self.fields, stored.fields)
 
 
+class Portion(NamedTuple):
+    """How much of a list is asked for, and as of when."""
+
+    limit: int = 0
+    """0 for all."""
+    token: str = ""
+    """Where the page before ended."""
+    version: int = 0
+    exactly: bool = False
+    """As of that version, not of a later one."""
+
+
 class Page(NamedTuple):
     items: list[Stored]
     metadata: Json
 
 
-def list_page(store: Store, collection: Collection, query: Query, limit: int, token: str, at_least: int) -> Page:
-    """One page, of all objects if `limit` is 0.
+def list_page(store: Store, collection: Collection, query: Query, portion: Portion) -> Page:
+    """One page of the objects that a query wants.
 
-    Raises: Refusal 410 if the token has expired, 504 if version `at_least` is not reached yet.
+    Raises: Refusal 410 if the version is forgotten, 504 if it is not reached yet.
     """
-    if at_least > store.version:
-        raise version_too_large(at_least, store.version)
-    version, after = _opened(token) if token else (store.version, None)
+    if portion.version > store.version:
+        raise version_too_large(portion.version, store.version)
+    version, after = portion.version if portion.exactly else store.version, None
+    if portion.token:
+        version, after = _opened(portion.token)
     found = collection.select_at(version, query.namespace, after)
     if found is None:
-        raise expired(
-            "The provided continue parameter is too old to display a consistent list result. You can start a new list "
-            "without the continue parameter."
-        )
+        raise expired(_TOKEN_EXPIRED if portion.token else f"the resourceVersion {version} of the list is too old")
     wanted = (stored for stored in found if query.wants(stored))
-    if not limit:
-        return Page(list(wanted), {"resourceVersion": str(version)})
-    items = list(islice(wanted, limit))
+    limit = portion.limit
+    items = list(islice(wanted, limit)) if limit else list(wanted)
     metadata: Json = {"resourceVersion": str(version)}
-    rest = list(wanted)
-    if rest:
-        metadata["continue"] = _token(version, items[-1].key)
-        # Selectors make the real server leave out the count, because it does not look ahead.
+    if limit and next(wanted, None):
+        last = items[-1].key
+        metadata["continue"] = _token(version, last)
+        # With selectors the real server leaves out the count, because it does not look ahead.
         if not query.labels and not query.fields:
-            metadata["remainingItemCount"] = len(rest)
+            metadata["remainingItemCount"] = collection.count_after(last, query.namespace)
     return Page(items, metadata)
 
 

@@ -6,7 +6,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from aiokai.localcluster.lists import Query
+from aiokai.localcluster.lists import Portion, Query
 from aiokai.localcluster.objects import Json, decode
 from aiokai.localcluster.patches import json_patch, merge_patch, strategic_merge_patch
 from aiokai.localcluster.resources import ALWAYS_SELECTABLE, Catalog, Resource
@@ -141,6 +141,18 @@ def query_of(request: web.Request, target: Target) -> Query:
     labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
     known = (*ALWAYS_SELECTABLE, *target.resource.selectable)
     return Query(target.namespace, parse_label_selector(labels), parse_field_selector(fields, known))
+
+
+def portion_of(request: web.Request) -> Portion:
+    """Raises: Refusal 400 or 422."""
+    version, match = number_in(request, "resourceVersion"), request.query.get("resourceVersionMatch")
+    if match and "resourceVersion" not in request.query:
+        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        raise invalid_options("ListOptions", forbidden_field("resourceVersionMatch", why))
+    token = request.query.get("continue", "")
+    if token and version:
+        raise bad_request("specifying resource version is not allowed when using continue")
+    return Portion(number_in(request, "limit"), token, version, exactly=match == "Exact" and version > 0)
 
 
 def start_of(request: web.Request) -> Start:

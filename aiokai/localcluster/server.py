@@ -3,7 +3,6 @@
 Paths are taken apart by hand (requests.py) and not by a router, because a CRD may bring new ones at any moment.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,9 +17,9 @@ from aiokai.localcluster.requests import (
     change_in,
     deletion_in,
     is_watch,
-    number_in,
     object_in,
     options_of,
+    portion_of,
     query_of,
     start_of,
     target_of,
@@ -99,10 +98,9 @@ class ApiServer:
             case ["apis", group, version, plural] if discovery.is_review(group, version, plural):
                 return await self._review(request)
             case ["api", "v1", "namespaces", namespace, "bindings"] if request.method == "POST":
-                name = dig(await object_in(request), "metadata", "name") or ""
-                return await self._bind(
-                    request, Target(self._catalog.find("", "v1", "pods"), namespace, name, "binding")
-                )
+                pods, binding = self._catalog.find("", "v1", "pods"), await object_in(request)
+                name = dig(binding, "metadata", "name") or ""
+                return await self._bind(request, Target(pods, namespace, name, "binding"))
         target = target_of(self._catalog, request.path)
         verb = _verbs(target).get(request.method)
         if verb is None or (target.resource.namespaced and not target.namespace and _needs_namespace(request, target)):
@@ -117,14 +115,8 @@ class ApiServer:
         if is_watch(request):
             return await self._watch(request, target)
         form = form_of(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
-        page = list_page(
-            self._store,
-            self._store.collection(target.resource.collection),
-            query_of(request, target),
-            limit=number_in(request, "limit"),
-            token=request.query.get("continue", ""),
-            at_least=number_in(request, "resourceVersion"),
-        )
+        collection = self._store.collection(target.resource.collection)
+        page = list_page(self._store, collection, query_of(request, target), portion_of(request))
         return _json(form.many(target.resource, page.items, page.metadata))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -140,7 +132,7 @@ class ApiServer:
             await response.write_eof()
         except Refusal as refusal:
             await response.write(error_line(refusal))
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             # The client has left; there is nobody to answer.
             pass
         finally:

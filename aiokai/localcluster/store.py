@@ -11,6 +11,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from heapq import merge
 from typing import Literal, Protocol
 
 from sortedcontainers import SortedDict
@@ -35,6 +36,8 @@ class Stored:
     labels: Mapping[str, str]
     fields: Mapping[str, str]
     """What field selectors may ask, by path."""
+    ending: bool
+    """It is being deleted."""
     owners: tuple[str, ...]
     """The uids that its owner references name."""
 
@@ -71,20 +74,30 @@ class Collection:
 
     def select(self, namespace: str, after: Key | None = None) -> Iterator[Stored]:
         """Objects of one namespace (of all, if empty) in key order, those behind `after`."""
-        return self._range(self.objects, namespace, after)
+        start = max(after or (namespace, ""), (namespace, ""))
+        for key in self.objects.irange(start, inclusive=(after is None, True)):
+            if namespace and key[0] != namespace:
+                return
+            yield self.objects[key]
 
     def select_at(self, version: int, namespace: str, after: Key | None) -> Iterator[Stored] | None:
         """As `select`, but as it was at `version`; None if the log no longer reaches back."""
         later = self.since(version)
         if later is None:
             return None
-        past = SortedDict(self.objects)
-        for event in reversed(later):
-            if event.previous is None:
-                past.pop(event.stored.key, None)
-            else:
-                past[event.previous.key] = event.previous
-        return self._range(past, namespace, after)
+        before = {event.stored.key: event.previous for event in reversed(later)}
+        untouched = (stored for stored in self.select(namespace, after) if stored.key not in before)
+        touched = sorted(
+            (stored for stored in before.values() if stored is not None and _is_wanted(stored.key, namespace, after)),
+            key=lambda stored: stored.key,
+        )
+        return merge(untouched, touched, key=lambda stored: stored.key)
+
+    def count_after(self, key: Key, namespace: str) -> int:
+        """How many objects of the namespace (of all, if empty) come behind a key."""
+        # No name holds a zero byte, so this key comes behind all of the namespace and before the next one.
+        end = self.objects.bisect_left((namespace + "\0", "")) if namespace else len(self.objects)
+        return int(end - self.objects.bisect_right(key))
 
     def since(self, version: int) -> list[Event] | None:
         """Events later than `version`; None if some of them are forgotten."""
@@ -103,13 +116,6 @@ class Collection:
             del self._log[:LOG_LIMIT]
         for subscriber in tuple(self.subscribers):
             subscriber(event)
-
-    def _range(self, objects: "SortedDict[Key, Stored]", namespace: str, after: Key | None) -> Iterator[Stored]:
-        start = max(after or (namespace, ""), (namespace, ""))
-        for key in objects.irange(start, inclusive=(after is None, True)):
-            if namespace and key[0] != namespace:
-                return
-            yield objects[key]
 
 
 class Store:
@@ -158,6 +164,10 @@ class Store:
             observer(collection, event)
 
 
+def _is_wanted(key: Key, namespace: str, after: Key | None) -> bool:
+    return (not namespace or key[0] == namespace) and (after is None or key > after)
+
+
 def sealed(obj: Json, version: int, fields: Mapping[str, str]) -> Stored:
     """An object as it is kept, at a version; its own text of the version is left as it is."""
     metadata = obj["metadata"]
@@ -168,5 +178,6 @@ def sealed(obj: Json, version: int, fields: Mapping[str, str]) -> Stored:
         body=encode(with_head(obj)),
         labels=metadata.get("labels") or {},
         fields=fields,
+        ending="deletionTimestamp" in metadata,
         owners=tuple(owner["uid"] for owner in metadata.get("ownerReferences") or ()),
     )

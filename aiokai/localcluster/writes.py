@@ -87,14 +87,7 @@ class Writes:
         _place(resource, key[0], new)
         self._shape(resource, new, options)
         self._check_preconditions(resource, stored, new)
-        metadata.carry_over(new, old)
-        if subresource == "status":
-            resource.strategy.on_status_update(new, old)
-        else:
-            if "status" in resource.subresources:
-                _take(new, old, "status")
-            resource.strategy.on_update(new, old)
-            self._check_change(resource, new, old)
+        self._settle(resource, new, old, subresource)
         if new == old:
             return stored
         if resource.strategy.generation_grows(new, old):
@@ -183,7 +176,18 @@ class Writes:
         if errors:
             raise status.invalid(resource, obj["metadata"].get("name", ""), errors)
 
-    def _check_change(self, resource: Resource, new: Json, old: Json) -> None:
+    def _settle(self, resource: Resource, new: Json, old: Json, subresource: str) -> None:
+        """Let the new object keep what this write may not change.
+
+        Raises: Refusal 422 if it changed something that nobody may.
+        """
+        metadata.carry_over(new, old)
+        if subresource == "status":
+            resource.strategy.on_status_update(new, old)
+            return
+        if "status" in resource.subresources:
+            _take(new, old, "status")
+        resource.strategy.on_update(new, old)
         errors = resource.strategy.check_update(new, old)
         if errors:
             raise status.invalid(resource, new["metadata"]["name"], errors)
