@@ -26,6 +26,7 @@ from aiokai.model.queue import Queue
 I8 = NDArray[np.int8]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 NodeRow = NewType("NodeRow", int)
@@ -181,6 +182,7 @@ class GangFacts:
     dialect: str
     namespace: str
     name: str
+    lone: bool
     pod_group: PodGroup | None
     queue: str
     problem: str = ""  # what the obstacle is about

@@ -346,7 +346,7 @@ class Cache:
         obstacle, problem = self._obstacle(key, group, queue, named)
         old = self._gang_facts[row] if not fresh and row < len(self._gang_facts) else None
         subgroups = old.subgroups if old else ()
-        facts = GangFacts(key.dialect, key.namespace, key.name, group, named, problem, subgroups)
+        facts = GangFacts(key.dialect, key.namespace, key.name, key.lone, group, named, problem, subgroups)
         _set(self._gang_facts, row, facts, None)
         created = group.metadata.creation_timestamp if group else pod.created if pod else None
         minimum = derive.base_amounts(group.spec.min_resources) if group else {}
@@ -703,7 +703,7 @@ class Cache:
             gang_tasks=tuple(self._gang_tasks),
             tasks=tuple(self._task_facts),
             constraint_sets=tuple(self._set_facts),
-            total=allocatable.sum(axis=0) - self._other_use[:width],
+            total=derive.cluster_total(allocatable, facts.devices.total) - self._other_use[:width],
             version=self.version,
         )
         return snapshot, ledger

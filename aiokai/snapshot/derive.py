@@ -13,7 +13,7 @@ from aiokai.model.pod_group import GangPhase, PodGroup, PodGroupSpec
 from aiokai.model.quantity import UNLIMITED, quantity_to_base
 from aiokai.model.queue import Queue
 from aiokai.model.reasons import Reason
-from aiokai.snapshot.arrays import GPU, I32, I64, Queues
+from aiokai.snapshot.arrays import GPU, GPU_COLUMN, I32, I64, SLOTS, Queues
 from aiokai.snapshot.reading import Amount, natural_order
 
 PHASE_CODES = {str(phase): code for code, phase in enumerate(GangPhase)}
@@ -154,6 +154,13 @@ def _parents_first(rows: Iterable[int], parent: I32) -> list[int]:
         order += level
         level = [child for row in level for child in children.get(row, [])]
     return order
+
+
+def cluster_total(allocatable: I64, devices: I64) -> I64:
+    """[R] what all nodes have; a card that is shared is a GPU too."""
+    total: I64 = allocatable.sum(axis=0)
+    total[GPU_COLUMN] += 1000 * np.count_nonzero(devices[:, :, SLOTS])
+    return total
 
 
 def roll_up(own: I64, queues: Queues) -> I64:

@@ -1,0 +1,88 @@
+"""Admit gangs: only then are the pods of a Job made, so that what cannot start costs nothing.
+
+In the order in which gangs will be served, a gang is admitted while its minimum fits into what is free or being freed,
+less what gangs admitted before it still wait for, and into what its queue may have (DESIGN §5.3). A gang whose pods all
+exist already has nothing to hold back, so only its queue is asked. With `against: quota` nodes are never asked.
+"""
+
+import numpy as np
+
+from aiokai.model.reasons import Reason
+from aiokai.session.explain import amounts, over_capability, refusal
+from aiokai.session.order import GangQueue
+from aiokai.session.quantum import quantum_of
+from aiokai.session.session import Session
+from aiokai.snapshot.arrays import I64
+
+
+def enqueue(session: Session) -> None:
+    ledger, nodes = session.ledger, session.facts.nodes
+    room: I64 = np.maximum(ledger.node_idle + ledger.node_releasing, 0)[nodes.live].sum(axis=0)
+    queue = GangQueue(session, session.gangs_with_work())
+    while (gang := queue.pop()) is not None:
+        request, charge, exists = _outstanding(session, gang)
+        fits = bool((request <= room)[request > 0].all())
+        if not session.admitted[gang]:
+            if (above := _over_capability(session, gang, charge)) >= 0:
+                message = over_capability(session, above, charge)
+                session.verdicts[gang] = refusal(session, gang, Reason.QUEUE_OVER_CAPABILITY, message)
+                continue
+            if not (fits or exists or session.profile.enqueue.against == "quota"):
+                session.verdicts[gang] = refusal(session, gang, *_too_large(session, request, room))
+                continue
+            session.admitted[gang] = True
+        _expect(session, gang, charge)
+        if fits:
+            room = room - request
+        queue.moved(gang)
+    session.expected[:] = 0
+
+
+def _outstanding(session: Session, gang: int) -> tuple[I64, I64, bool]:
+    """Request and charge of what the gang still needs to be whole, and whether all pods of that exist."""
+    gangs, tasks, classes = session.facts.gangs, session.facts.tasks, session.facts.classes
+    quantum = quantum_of(session, gang)
+    exists = quantum.missing == 0
+    if not exists and gangs.min_request[gang].any() and not session.snapshot.gang_tasks[gang]:
+        return gangs.min_request[gang], gangs.min_charge[gang], False
+    kinds = tasks.of_class[list(quantum.tasks)] if quantum.tasks else np.zeros(0, np.int32)
+    return classes.request[kinds].sum(axis=0), classes.charge[kinds].sum(axis=0), exists
+
+
+def _over_capability(session: Session, gang: int, charge: I64) -> int:
+    """The first queue upwards that may not have so much more; -1 if all may."""
+    queues, ledger = session.facts.queues, session.ledger
+    queue = int(session.facts.gangs.queue[gang])
+    while queue >= 0:
+        planned = ledger.queue_planned[queue] + session.expected[queue]
+        if ((planned + charge > queues.capability[queue]) & (charge > 0)).any():
+            return queue
+        queue = int(queues.parent[queue])
+    return -1
+
+
+def _expect(session: Session, gang: int, charge: I64) -> None:
+    queue = int(session.facts.gangs.queue[gang])
+    while queue >= 0:
+        session.expected[queue] += charge
+        queue = int(session.facts.queues.parent[queue])
+
+
+def _too_large(session: Session, request: I64, room: I64) -> tuple[Reason, str]:
+    short = (request > room) & (request > 0)
+    whole = session.facts.nodes.allocatable[session.facts.nodes.live].sum(axis=0)
+    never = (request > whole) & (request > 0)
+    if never.any():
+        message = f"it can never fit: its minimum needs {amounts(session, np.where(never, request, 0))}, " + (
+            f"the whole cluster has {amounts(session, np.where(never, whole, 0))}"
+            if np.where(never, whole, 0).any()
+            else "and no node has any"
+        )
+        return Reason.NEVER_FITS, message
+    needs, free = amounts(session, np.where(short, request, 0)), _free(session, room, short)
+    return Reason.NOT_ENOUGH_RESOURCES, f"its minimum needs {needs}; free, less what goes before it: {free}"
+
+
+def _free(session: Session, room: I64, short: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+    shown = np.where(short, room, 0)
+    return amounts(session, shown) if shown.any() else "nothing"

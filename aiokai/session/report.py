@@ -1,0 +1,238 @@
+"""From a finished session to Decisions: what was committed, and the statuses that now differ from what is written."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from aiokai.devices.vgpu import Grant, annotations_of
+from aiokai.kernels.fit import memory_on
+from aiokai.kernels.ledger import ALLOCATE, PIPELINE
+from aiokai.model.conditions import ConditionStatus, with_condition
+from aiokai.model.pod_group import GangKey, GangPhase, PodGroupStatus
+from aiokai.model.quantity import base_to_quantity
+from aiokai.model.reasons import Reason
+from aiokai.session.decisions import Bind, Decisions, GangDecision, Nominate, QueueDecision, Verdict
+from aiokai.session.explain import refusal
+from aiokai.session.quantum import quantum_of
+from aiokai.session.session import Session
+from aiokai.snapshot.arrays import I32, I64, TaskState
+from aiokai.snapshot.derive import PHASE_CODES
+
+SCHEDULED = "Scheduled"
+"""The condition of a PodGroup that says whether its gang is placed, and if not, why."""
+
+
+def report(session: Session) -> Decisions:
+    """Everything decided, gangs with placements first in the order in which they got them."""
+    binds: dict[int, list[Bind]] = {}
+    nominations: dict[int, list[Nominate]] = {}
+    for what, task in session.operations:
+        gang = int(session.facts.tasks.gang[task])
+        if what == ALLOCATE:
+            binds.setdefault(gang, []).append(_bind(session, task))
+        elif what == PIPELINE:
+            nominations.setdefault(gang, []).append(_nominate(session, task))
+    for gang in _obstructed(session):
+        session.verdicts.setdefault(gang, _obstacle(session, gang))
+    statuses = _statuses(session)
+    spoken = dict.fromkeys([*binds, *nominations, *sorted(session.verdicts), *sorted(statuses)])
+    gangs = tuple(
+        GangDecision(
+            _key(session, gang),
+            tuple(binds.get(gang, ())),
+            tuple(nominations.get(gang, ())),
+            session.verdicts.get(gang),
+            statuses.get(gang),
+        )
+        for gang in spoken
+    )
+    return Decisions(gangs, tuple(_queue_decisions(session)))
+
+
+def _key(session: Session, gang: int) -> GangKey:
+    facts = session.gang(gang)
+    return GangKey(facts.dialect, facts.namespace, facts.name, facts.lone)
+
+
+def _bind(session: Session, task: int) -> Bind:
+    facts, node = session.task(task), int(session.ledger.task_node[task])
+    told = session.snapshot.nodes[node]
+    assert told is not None
+    places = _devices(session, task)
+    annotations: dict[str, str] = {}
+    if places:
+        cards = session.snapshot.cards[node]
+        grants = [
+            Grant(ask.container, cards[place].uuid, int(memory_on(ask.memory, cards[place].memory)), ask.cores)
+            for ask, place in zip(facts.asks, places, strict=True)
+        ]
+        annotations = annotations_of(grants, facts.containers, told.name, session.snapshot.now)
+    return Bind(facts.uid, facts.namespace, facts.name, told.name, annotations, places)
+
+
+def _nominate(session: Session, task: int) -> Nominate:
+    facts, node = session.task(task), session.snapshot.nodes[session.ledger.task_node[task]]
+    assert node is not None
+    return Nominate(facts.uid, facts.namespace, facts.name, node.name, _devices(session, task))
+
+
+def _devices(session: Session, task: int) -> tuple[int, ...]:
+    return tuple(int(place) for place in session.ledger.task_devices[task] if place >= 0)
+
+
+def _obstructed(session: Session) -> Iterable[int]:
+    """Gangs that wait for something no node can give: an obstacle of their own, their queue's, or of a task."""
+    tasks, gangs, queues = session.facts.tasks, session.facts.gangs, session.facts.queues
+    waiting = (session.ledger.task_state == TaskState.PENDING) & (tasks.gang >= 0)
+    has_waiting = np.zeros(len(session.snapshot.gangs), np.bool_)
+    has_waiting[tasks.gang[waiting]] = True
+    has_waiting |= gangs.live & ~session.admitted
+    own = gangs.live & (gangs.obstacle != 0)
+    of_queue = np.zeros_like(own)
+    placed_in = gangs.queue >= 0
+    of_queue[placed_in] = queues.obstacle[gangs.queue[placed_in]] != 0
+    of_task = np.zeros_like(own)
+    of_task[tasks.gang[waiting & (tasks.obstacle != 0)]] = True
+    return [int(g) for g in np.flatnonzero((own | of_queue | of_task) & has_waiting) if int(g) not in session.verdicts]
+
+
+def _obstacle(session: Session, gang: int) -> Verdict:
+    facts, reason = session.gang(gang), Reason(int(session.facts.gangs.obstacle[gang]))
+    if reason is Reason.NONE and (queue := int(session.facts.gangs.queue[gang])) >= 0:
+        reason = Reason(int(session.facts.queues.obstacle[queue]))
+    match reason:
+        case Reason.QUEUE_NOT_FOUND:
+            return refusal(session, gang, reason, f"spec.queue: there is no queue {facts.queue!r}")
+        case Reason.QUEUE_CLOSED:
+            return refusal(session, gang, reason, f"spec.queue: queue {facts.queue!r} is closed")
+        case Reason.QUEUE_NOT_LEAF:
+            return refusal(
+                session, gang, reason, f"spec.queue: queue {facts.queue!r} has queues below it; name one of them"
+            )
+        case Reason.QUEUE_ORPHAN:
+            return refusal(
+                session, gang, reason, f"spec.queue: a parent of queue {facts.queue!r} is missing or its own child"
+            )
+        case Reason.POD_GROUP_NOT_FOUND:
+            return refusal(session, gang, reason, f"there is no PodGroup {facts.problem!r} in this namespace")
+        case Reason.INVALID:
+            return refusal(session, gang, reason, facts.problem)
+    tasks = session.facts.tasks
+    for task in session.tasks_of(gang):
+        if tasks.obstacle[task] and session.ledger.task_state[task] == TaskState.PENDING:
+            reason, told = Reason(int(tasks.obstacle[task])), session.task(task)
+            match reason:
+                case Reason.UNSUPPORTED_CONSTRAINT:
+                    message = f"UnsupportedConstraint {told.problem}: aiokai does not keep this constraint yet"
+                case Reason.SCHEDULING_GATED:
+                    message = f"waits for its scheduling gates: {told.problem}"
+                case _:
+                    message = told.problem
+            return refusal(session, gang, reason, f"pod {told.name}: {message}", message)
+    raise AssertionError(f"gang {facts.name} has no obstacle")
+
+
+def _statuses(session: Session) -> dict[int, PodGroupStatus]:
+    """Statuses of PodGroups that differ from what is written."""
+    gangs, now = session.facts.gangs, session.snapshot.now
+    wanted = _phases_and_counts(session)
+    has_group = np.array(
+        [facts is not None and facts.pod_group is not None for facts in session.snapshot.gangs], np.bool_
+    )
+    differs = has_group & gangs.live & (wanted != gangs.written).any(axis=1)
+    placed = {int(session.facts.tasks.gang[task]) for _, task in session.operations}
+    statuses: dict[int, PodGroupStatus] = {}
+    for gang in sorted({*np.flatnonzero(differs).tolist(), *placed, *session.verdicts}):
+        group = session.gang(gang).pod_group
+        if group is None:
+            continue
+        old = group.status
+        phase, pending, running, succeeded, failed = (int(x) for x in wanted[gang])
+        condition = _condition(session, gang)
+        conditions = with_condition(old.conditions, condition, now) if condition else old.conditions
+        status = PodGroupStatus(
+            phase=_PHASES[phase],
+            pending=pending,
+            running=running,
+            succeeded=succeeded,
+            failed=failed,
+            conditions=conditions,
+        )
+        if status != old:
+            statuses[gang] = status
+    return statuses
+
+
+_PHASES: Sequence[str] = [str(phase) for phase in GangPhase]
+
+
+def _phases_and_counts(session: Session) -> I32:
+    """[G, 5] phase code, pending, running, succeeded, failed, as they are once the decisions are carried out."""
+    tasks, state, size = session.facts.tasks, session.ledger.task_state, len(session.snapshot.gangs)
+    used = tasks.gang >= 0
+    counts = np.bincount(tasks.gang[used] * 8 + state[used], minlength=size * 8).reshape(size, 8)
+    pending = counts[:, TaskState.PENDING] + counts[:, TaskState.PIPELINED]
+    placed = counts[:, TaskState.BOUND] + counts[:, TaskState.ALLOCATED] + counts[:, TaskState.RUNNING]
+    running, succeeded, failed = (
+        counts[:, TaskState.RUNNING],
+        counts[:, TaskState.SUCCEEDED],
+        counts[:, TaskState.FAILED],
+    )
+    minimum = session.facts.subgroups.min_member[session.facts.gangs.root] if size else np.zeros(0, np.int32)
+    phase = np.where(session.admitted, PHASE_CODES[GangPhase.INQUEUE], PHASE_CODES[GangPhase.PENDING])
+    whole = (placed + succeeded + failed >= minimum) & (placed + succeeded + failed > 0)
+    phase = np.where(whole, PHASE_CODES[GangPhase.RUNNING], phase)
+    over = (succeeded + failed > 0) & (counts.sum(axis=1) == succeeded + failed) & (succeeded + failed >= minimum)
+    phase = np.where(over, PHASE_CODES[GangPhase.COMPLETED], phase)
+    return np.stack([phase, pending + placed - running, running, succeeded, failed], axis=1).astype(np.int32)
+
+
+def _condition(session: Session, gang: int) -> ConditionStatus | None:
+    quantum = quantum_of(session, gang)
+    verdict = session.verdicts.get(gang)
+    if verdict is not None and quantum.whole and session.admitted[gang]:
+        message = f"it has its minimum; what is above it waits: {verdict.message}"
+        return ConditionStatus(type=SCHEDULED, status="True", reason="Scheduled", message=message)
+    if verdict is not None:
+        return ConditionStatus(type=SCHEDULED, status="False", reason=verdict.reason.title, message=verdict.message)
+    if quantum.whole or not (quantum.missing or quantum.tasks):
+        if any(session.ledger.task_state[task] != TaskState.PENDING for task in session.snapshot.gang_tasks[gang]):
+            return ConditionStatus(
+                type=SCHEDULED, status="True", reason="Scheduled", message="every task it needs has a node"
+            )
+        return None
+    if quantum.missing:
+        message = f"{quantum.missing} of the pods it needs do not exist or are held back"
+        return ConditionStatus(type=SCHEDULED, status="False", reason=Reason.GANG_INCOMPLETE.title, message=message)
+    return None
+
+
+def _queue_decisions(session: Session) -> Iterable[QueueDecision]:
+    """Numbers of queues that differ from what is written."""
+    gangs, queues = session.facts.gangs, session.facts.queues
+    phases = _phases_and_counts(session)[:, 0]
+    for row in queues.order.tolist():
+        queue = session.snapshot.queues[row]
+        if queue is None:
+            continue
+        mine = gangs.live & (gangs.queue == row)
+        old = queue.status
+        status = old.model_copy(
+            update={
+                "allocated": _amounts(session, session.ledger.queue_held[row]),
+                "fair_share": _amounts(session, session.entitled[row]),
+                "pending": int((phases[mine] == PHASE_CODES[GangPhase.PENDING]).sum()),
+                "inqueue": int((phases[mine] == PHASE_CODES[GangPhase.INQUEUE]).sum()),
+                "running": int((phases[mine] == PHASE_CODES[GangPhase.RUNNING]).sum()),
+            }
+        )
+        if status != old:
+            yield QueueDecision(queue.identity, status)
+
+
+def _amounts(session: Session, row: I64) -> dict[str, str]:
+    return {
+        name: base_to_quantity(name, int(amount))
+        for name, amount in zip(session.snapshot.resources, row, strict=True)
+        if amount
+    }
