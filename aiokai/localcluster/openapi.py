@@ -2,7 +2,7 @@
 
 Version 3 has one document a group version, built from the client's types for built-in kinds and from the CRD's own
 schema for custom ones. kubectl also looks for the query parameter `fieldValidation` of each kind's PATCH: where it is
-declared, the server validates. Version 2 is only there because old clients ask whether a kind exists.
+declared, the server validates. Version 2 is in openapi_v2.py.
 """
 
 from aiokai.localcluster.objects import Json
@@ -38,12 +38,6 @@ def document(catalog: Catalog, group: str, version: str) -> Json | None:
         paths |= _paths(resource)
         schemas[_name(resource)] = _schema(resource, schemas)
     return {"openapi": "3.0.0", "info": _INFO, "paths": paths, "components": {"schemas": schemas}}
-
-
-def version_2(catalog: Catalog) -> Json:
-    """Only which kinds exist; their fields are in version 3."""
-    definitions = {_name(one): {"type": "object", _KIND: [_gvk(one)]} for one in catalog}
-    return {"swagger": "2.0", "info": _INFO, "paths": {}, "definitions": definitions}
 
 
 def _name(resource: Resource) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from aiokai.localcluster import discovery, openapi, status
+from aiokai.localcluster import discovery, openapi, openapi_v2, status
 from aiokai.localcluster.answers import form_of
 from aiokai.localcluster.lists import list_page
 from aiokai.localcluster.objects import Json, dig, encode
@@ -80,7 +80,7 @@ class ApiServer:
             case ["apis", group, version]:
                 found = discovery.resources(self._catalog, group, version)
             case ["openapi", "v2"]:
-                found = openapi.version_2(self._catalog)
+                return web.Response(body=openapi_v2.document(), content_type=openapi_v2.CONTENT_TYPE)
             case ["openapi", "v3"]:
                 found = openapi.index(self._catalog)
             case ["openapi", "v3", "api", version]:
