@@ -3,7 +3,9 @@
 import typer
 
 from aiokai.cli.crds import crds
+from aiokai.cli.demo import demo
 from aiokai.cli.operator import operator
+from aiokai.cli.up import up
 
 app = typer.Typer(
     name="aiokai",
@@ -13,5 +15,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+app.command()(demo)
+app.command()(up)
 app.command()(operator)
 app.command()(crds)

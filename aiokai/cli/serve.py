@@ -1,12 +1,9 @@
 """The operator as a program: its loop, its signals, its web server."""
 
-import asyncio
-import signal
 import sys
 from pathlib import Path
 
-import uvloop
-
+from aiokai.cli.signals import run_until_told
 from aiokai.client.connection import connect
 from aiokai.operator.config_file import ConfigFile
 from aiokai.operator.operator import Operator
@@ -19,7 +16,7 @@ def serve(kubeconfig: Path | None, config: Path | None) -> None:
     Raises:
         ConfigError: the configuration, or the way to the cluster, cannot be used.
     """
-    uvloop.run(_serve(kubeconfig, ConfigFile(config)))
+    run_until_told(_serve(kubeconfig, ConfigFile(config)))
 
 
 async def _serve(kubeconfig: Path | None, config_file: ConfigFile) -> None:
@@ -27,14 +24,8 @@ async def _serve(kubeconfig: Path | None, config_file: ConfigFile) -> None:
         operator = Operator(client, kubeconfig, config_file, _show_progress)
         web = WebServer(health_app(alive=operator.alive, ready=operator.ready, registry=operator.metrics.registry))
         await web.start(config_file.current.web.host, config_file.current.web.port)
-        work = asyncio.create_task(operator.run())
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, work.cancel)
         try:
-            await work
-        except asyncio.CancelledError:
-            pass  # told to stop
+            await operator.run()
         finally:
             await web.stop()
 
@@ -42,6 +33,6 @@ async def _serve(kubeconfig: Path | None, config_file: ConfigFile) -> None:
 def _show_progress(name: str, done: int, total: int) -> None:
     """One line that is written over on a terminal, else a line a kernel."""
     is_terminal = sys.stderr.isatty()
-    line = f"compiling kernels {done}/{total}: {name}" if done < total else f"kernels ready ({total})"
-    end = "\n" if not is_terminal or done >= total else ""
-    print(f"\r\033[K{line}" if is_terminal else line, end=end, file=sys.stderr, flush=True)
+    line = f"compiling kernels {done + 1}/{total}: {name}" if done < total else "kernels are ready"
+    start, end = ("\r\033[K", "" if done < total else "\n") if is_terminal else ("", "\n")
+    print(f"{start}{line}", end=end, file=sys.stderr, flush=True)

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
+from aiokai.dialects import DIALECTS
 from aiokai.errors import ConfigError
 from aiokai.model.configuration import Configuration, load_configuration
+from aiokai.plugins import make_plugins
 
 LOOK_EVERY_S: Final = 2.0
 
@@ -26,7 +28,7 @@ class ConfigFile:
         """
         self._path = path
         self._content = _content(path)
-        self.current = load_configuration(path) if path else Configuration()
+        self.current = _usable(path) if path else Configuration()
 
     async def follow(self, changed: Callable[[], None], refused: Callable[[ConfigError], None]) -> NoReturn:
         """Look at the file now and then, until cancelled."""
@@ -41,11 +43,29 @@ class ConfigFile:
             return
         self._content = content
         try:
-            self.current = load_configuration(self._path)
+            self.current = _usable(self._path)
         except ConfigError as error:
             refused(error)
         else:
             changed()
+
+
+def _usable(path: Path) -> Configuration:
+    """The configuration in a file, if every name in it is known too.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    configuration = load_configuration(path)
+    for i, choice in enumerate(configuration.dialects):
+        if choice.name not in DIALECTS:
+            known = ", ".join(DIALECTS)
+            raise ConfigError(f"{path}: dialects[{i}].name: {choice.name!r} is no dialect; there are: {known}")
+    try:
+        make_plugins(configuration.profile)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return configuration
 
 
 def _content(path: Path | None) -> bytes | None:

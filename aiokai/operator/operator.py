@@ -61,7 +61,7 @@ class Operator:
             client: closed by whoever made it.
             kubeconfig: for kopf, which has a session of its own.
             config_file: the configuration, also as it changes.
-            progress: told which kernel is being compiled, and how many are done of how many.
+            progress: told which kernel is being compiled, and how many are done of how many; at the end 1 of 1.
         """
         self.metrics = Metrics()
         self._client = client
@@ -146,6 +146,8 @@ class Operator:
 
     async def _warm_up(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._session_thread, warm_up, self._progress)
+        if self._progress is not None:
+            self._progress("", 1, 1)
 
     @staticmethod
     def _spare_the_collector() -> None:

@@ -1,0 +1,5 @@
+"""`python -m aiokai` is `aiokai`."""
+
+from aiokai.cli import app
+
+app()
