@@ -219,10 +219,11 @@ class Writes:
             grace_s = min(grace_s, meta.get("deletionGracePeriodSeconds", 0))
         if "deletionTimestamp" in meta and grace_s == meta.get("deletionGracePeriodSeconds"):
             return
+        # The decision to delete counts as a change of what is wanted; a shorter grace does not.
+        if "generation" in meta and "deletionTimestamp" not in meta:
+            meta["generation"] += 1
         meta["deletionTimestamp"] = timestamp(after_s=grace_s)
         meta["deletionGracePeriodSeconds"] = grace_s
-        if "generation" in meta:
-            meta["generation"] += 1
         if resource.plural == "namespaces":
             obj["status"] = {"phase": "Terminating"}
 

@@ -170,6 +170,18 @@ async def test_a_bound_pod_stays_until_its_kubelet_lets_it_go(server: Server) ->
     (await server.get("pods/p")).refused(404, "NotFound")
 
 
+async def test_the_end_of_a_bound_pod_is_told_in_three_events(server: Server) -> None:
+    await server.create_pod()
+    (await server.bind()).ok(201)
+    version = (await server.get("pods/p")).ok()["metadata"]["resourceVersion"]
+    async with server.watch("pods", resourceVersion=version) as events:
+        (await server.delete("pods/p")).ok()
+        (await server.delete("pods/p", gracePeriodSeconds=0)).ok()
+        seen = [await events.next() for _ in range(3)]
+    told = [(kind, it["metadata"]["deletionGracePeriodSeconds"], it["metadata"]["generation"]) for kind, it in seen]
+    assert told == [("MODIFIED", 30, 2), ("MODIFIED", 0, 2), ("DELETED", 0, 2)]
+
+
 async def test_a_shorter_grace_may_be_asked_for(server: Server) -> None:
     await server.create_pod()
     (await server.bind()).ok(201)
