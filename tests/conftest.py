@@ -1,5 +1,6 @@
 """Fixtures that several folders share."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 
@@ -18,3 +19,9 @@ def control_plane() -> Iterator[ControlPlane]:
         pytest.skip(missing)
     with ControlPlane() as control_plane:
         yield control_plane
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_loop_of_its_own() -> None:
+    """Looptime asks for the current loop even around a test without one; asyncio would make one that nobody closes."""
+    asyncio.set_event_loop(None)
