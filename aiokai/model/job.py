@@ -5,6 +5,7 @@ it instead of dropping it silently. Pod templates are kept as they were written:
 controller creates the first pod as a dry run.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final
 
@@ -16,6 +17,7 @@ from aiokai.model.conditions import Conditions
 from aiokai.model.keys import SCHEDULER_NAME
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+SERVICE_NAME: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 NAME_LIMIT: Final = 63
 """Longest label value and longest host name."""
 PLUGINS: Final = ("env", "svc")
@@ -227,10 +229,14 @@ Job = Custom[JobSpec, JobStatus]
 JOB_RULES: Final = (
     Rule(f"size(self.metadata.name) <= {NAME_LIMIT}", f"a Job's name has at most {NAME_LIMIT} characters"),
     Rule(
+        f"!has(self.spec.plugins) || !('svc' in self.spec.plugins) || self.metadata.name.matches('{SERVICE_NAME}')",
+        "with plugin svc, the Job's name is a Service's: a letter first, no dots",
+    ),
+    Rule(
         "!has(self.spec.plugins) || !('svc' in self.spec.plugins) || "
-        "(!self.metadata.name.contains('.') && self.spec.tasks.all(t, !has(t.name) || t.replicas == 0 || "
-        f"size(self.metadata.name) + size(t.name) + size(string(t.replicas - 1)) + 2 <= {NAME_LIMIT}))",
-        f"with plugin svc, pod names are host names: no dots, at most {NAME_LIMIT} characters",
+        "self.spec.tasks.all(t, !has(t.name) || t.replicas == 0 || "
+        f"size(self.metadata.name) + size(t.name) + size(string(t.replicas - 1)) + 2 <= {NAME_LIMIT})",
+        f"with plugin svc, pod names are host names: at most {NAME_LIMIT} characters",
     ),
 )
 """What takes the name of the Job to decide. `check_job` is the twin."""
@@ -247,8 +253,9 @@ def check_job(job: Job) -> None:
         raise InvalidObjectError("metadata.name", f"a Job's name has at most {NAME_LIMIT} characters, not {len(name)}")
     if "svc" not in job.spec.plugins:
         return
-    if "." in name:
-        raise InvalidObjectError("metadata.name", "with plugin svc, pod names are host names: no dots")
+    if not re.fullmatch(SERVICE_NAME, name):
+        told = "with plugin svc, the Job's name is a Service's: a letter first, no dots"
+        raise InvalidObjectError("metadata.name", f"{told} (got {name!r})")
     for i, task in enumerate(job.spec.tasks):
         last = f"{name}-{task.name}-{task.replicas - 1}"
         if task.replicas and len(last) > NAME_LIMIT:
