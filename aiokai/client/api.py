@@ -195,11 +195,16 @@ class ApiClient:
         name: str = "",
         subresource: str = "",
         dry_run: bool = False,
+        strict: bool = False,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> T:
-        """POST `body`; with `name` and `subresource` to the subresource of that object."""
+        """POST `body`; with `name` and `subresource` to the subresource of that object.
+
+        With `strict`, a field that the server does not know is refused instead of dropped.
+        """
         path = resource.path(namespace, name, subresource)
-        return await self._answer("POST", path, into, body=body, query=_dry(dry_run), timeout_s=timeout_s)
+        query = _dry(dry_run) | ({"fieldValidation": "Strict"} if strict else {})
+        return await self._answer("POST", path, into, body=body, query=query, timeout_s=timeout_s)
 
     async def update(
         self,

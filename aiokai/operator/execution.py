@@ -74,8 +74,9 @@ class Execution:
         try:
             async with self._slots:
                 pod = await self._client.create(
-                    served_at(create.resource), dict(create.body), _namespace(create.body), into=Pod, dry_run=True
-                )
+                    served_at(create.resource), dict(create.body), _namespace(create.body),
+                    into=Pod, dry_run=True, strict=True,
+                )  # fmt: skip
         except (ApiError, InvalidObjectError) as error:
             answers[create.key] = _failure(error, answers.get(create.key))
         else:
