@@ -449,7 +449,7 @@ class Cache:
         if gang < 0 or self._gangs.of["version"][gang] > snapshot.version:
             return False
         queue = self._gangs.of["queue"][gang]
-        if queue < 0 or self._queues.of["version"][queue] > snapshot.version:
+        if self._queues.of["version"][queue] > snapshot.version if queue >= 0 else decision.binds:
             return False
         for bind in decision.binds:
             entry, node = self._entries.get(bind.uid), self._nodes.find(bind.node)
