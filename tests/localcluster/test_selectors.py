@@ -50,5 +50,5 @@ def test_a_field_selector_knows_equality_only() -> None:
 
 
 def test_an_unknown_field_is_a_bad_request() -> None:
-    with pytest.raises(Refusal, match="field label not supported: spec\\.image"):
+    with pytest.raises(Refusal, match="field label not supported"):
         parse_field_selector("spec.image=x", ["metadata.name"])

@@ -10,13 +10,15 @@ from aiokai.localcluster.objects import Json, key_of
 from aiokai.localcluster.status import Refusal
 from aiokai.localcluster.store import Collection, Event, Store
 
+ALL, EVERY = Portion(), Query()
+
 
 def named(name: str, namespace: str = "a", **labels: str) -> Json:
     metadata = {"name": name, "namespace": namespace, "uid": f"{namespace}/{name}", "labels": labels}
     return {"apiVersion": "v1", "kind": "Thing", "metadata": metadata}
 
 
-def names(store: Store, things: Collection, portion: Portion = Portion(), query: Query = Query()) -> list[str]:  # noqa: B008 - both are immutable
+def names(store: Store, things: Collection, portion: Portion = ALL, query: Query = EVERY) -> list[str]:
     return [stored.key[1] for stored in list_page(store, things, query, portion).items]
 
 

@@ -20,7 +20,7 @@ def test_unknown_fields_are_removed_and_named() -> None:
 
 
 def test_numbers_are_quantities_too() -> None:
-    resources = {"limits": {"cpu": 1, "memory": 1.5}}
+    resources: Json = {"limits": {"cpu": 1, "memory": 1.5}}
     assert admitted({"spec": {"containers": [{"name": "c", "resources": resources}]}}) == []
     assert resources == {"limits": {"cpu": "1", "memory": "1.5"}}
 
