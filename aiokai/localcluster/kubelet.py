@@ -1,0 +1,380 @@
+"""Kubelets without containers: they keep Nodes, admit the pods that are bound to them, and play that they run.
+
+One program drives all nodes of a cluster through the API like any client, so it serves localcluster and a real
+kube-apiserver alike, and nothing survives it: started anew, it takes up the pods where their status says they are. One
+watch brings the pods of all nodes. An event is judged at once and without waiting, against what is left on the node
+then; what has to be written is written behind it, by a task that lives as long as the write.
+
+As a real kubelet does, it ignores requests for resources that its node does not advertise, refuses a pod that does not
+fit with `OutOf…`, lets the device plugin choose the devices, and is the one who finally deletes a bound pod.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from aiokai.client.api import STRATEGIC_MERGE_PATCH, ApiClient
+from aiokai.client.backoff import Backoff
+from aiokai.client.reflector import Reflector
+from aiokai.client.resource import LEASES, NODES, PODS
+from aiokai.errors import ApiError, BadRequestError, ConflictError, InvalidObjectError, NotFoundError
+from aiokai.localcluster.deviceplugin import DevicePlugin, Handout, Marking
+from aiokai.localcluster.nodes import NodeTemplate, node_conditions, node_object, node_status
+from aiokai.localcluster.objects import Json
+from aiokai.localcluster.podstatus import KubeletPod, Plan, ended, plan_of, rejected, running
+from aiokai.model.kube import Pod
+from aiokai.model.quantity import quantity_to_base
+from aiokai.snapshot.reading import request_of
+
+__all__ = ["Kubelets", "NodeTemplate"]
+
+log = logging.getLogger(__name__)
+
+WRITES_IN_FLIGHT: Final = 32
+LEASE_PERIOD_S: Final = 10.0
+LEASE_DURATION_S: Final = 40
+STATUS_PERIOD_S: Final = 300.0
+SHORTEST_RERUN_S: Final = 1.0
+"""A pod that is restarted runs at least so long, or one that runs for no time would keep the server busy."""
+LEASE_NAMESPACE: Final = "kube-node-lease"
+
+
+class Kubelets:
+    """The kubelets of `nodes`.
+
+    Attributes:
+        ready: set once all Nodes are registered and every pod bound to them was looked at.
+    """
+
+    def __init__(self, client: ApiClient, nodes: Sequence[NodeTemplate]) -> None:
+        self.ready = asyncio.Event()
+        self._client = client
+        self._nodes = {template.name: _Node(template) for template in nodes}
+        self._pods = Reflector(
+            client,
+            PODS,
+            msgspec.json.Decoder(KubeletPod).decode,
+            self._on_change,
+            field_selector="spec.nodeName!=",
+        )
+        self._writes = asyncio.Semaphore(WRITES_IN_FLIGHT)
+        self._tasks = asyncio.TaskGroup()
+        self._addresses = 0
+
+    async def run(self) -> None:
+        """Register the nodes and serve them until cancelled."""
+        try:
+            async with self._tasks:
+                async with asyncio.TaskGroup() as registrations:
+                    for node in self._nodes.values():
+                        registrations.create_task(self._register(node.template))
+                self._spawn(self._pods.run())
+                self._spawn(self._every(LEASE_PERIOD_S, self._renew_lease))
+                self._spawn(self._every(STATUS_PERIOD_S, self._post_status))
+                await self._pods.synced.wait()
+                # What runs already has its place; only then is it known what is left for the others.
+                for pod in sorted(self._pods.store.values(), key=lambda pod: pod.status.phase != "Running"):
+                    self._look_at(pod)
+                self.ready.set()
+        finally:
+            for node in self._nodes.values():
+                node.cancel_timers()
+
+    # Nodes
+
+    async def _register(self, template: NodeTemplate) -> None:
+        node = node_object(template)
+        try:
+            await self._written(lambda: self._client.create(NODES, node, into=bytes))
+        except ConflictError:
+            await self._written(lambda: self._client.patch(NODES, template.name, node, into=bytes))
+        await self._patch_node_status(template, node_status(template))
+
+    async def _every(self, period_s: float, duty: Callable[[NodeTemplate], Awaitable[None]]) -> None:
+        """Do `duty` for each node once a period, spread over it."""
+        while self._nodes:
+            for node in self._nodes.values():
+                await asyncio.sleep(period_s / len(self._nodes))
+                try:
+                    await duty(node.template)
+                except ApiError as error:
+                    # The next round is the next try, and a node that was deleted stays deleted.
+                    log.warning("node %s: %s", node.template.name, error, extra={"node": node.template.name})
+
+    async def _renew_lease(self, template: NodeTemplate) -> None:
+        lease = _lease(template.name)
+        try:
+            await self._client.patch(LEASES, template.name, {"spec": lease["spec"]}, LEASE_NAMESPACE, into=bytes)
+        except NotFoundError:
+            await self._client.create(LEASES, lease, LEASE_NAMESPACE, into=bytes)
+
+    async def _post_status(self, template: NodeTemplate) -> None:
+        (ready,) = node_conditions()
+        del ready["lastTransitionTime"]
+        await self._patch_node_status(template, {"conditions": [ready]})
+
+    async def _patch_node_status(self, template: NodeTemplate, status: Json) -> None:
+        body = {"status": status}
+        await self._written(
+            lambda: self._client.patch(
+                NODES, template.name, body, subresource="status", media=STRATEGIC_MERGE_PATCH, into=bytes
+            )
+        )
+
+    # Pods
+
+    def _on_change(self, old: KubeletPod | None, new: KubeletPod | None) -> None:
+        if not self.ready.is_set():
+            return
+        if new is not None:
+            self._look_at(new)
+        elif old is not None and (node := self._nodes.get(old.spec.node_name)):
+            node.forget(old.metadata.uid)
+
+    def _look_at(self, pod: KubeletPod) -> None:
+        """Do what the pod's state asks for, unless that is being done."""
+        node = self._nodes.get(pod.spec.node_name)
+        if node is None:
+            return
+        uid = pod.metadata.uid
+        node.pods[uid] = pod
+        if pod.status.phase in ("Succeeded", "Failed"):
+            node.release(uid)
+        if pod.metadata.deletion_timestamp is not None:
+            if uid not in node.stopping:
+                node.stopping.add(uid)
+                self._spawn(self._stop(node, pod))
+        elif uid not in node.held and pod.status.phase == "Running":
+            self._resume(node, pod)
+        elif uid not in node.held and pod.status.phase in ("", "Pending"):
+            self._admit(node, pod)
+
+    def _resume(self, node: "_Node", pod: KubeletPod) -> None:
+        """Take up a pod that ran before this program started."""
+        try:
+            plan = plan_of(pod.metadata.annotations)
+            node.hold(pod)
+        except InvalidObjectError as error:
+            log.warning("pod %s runs and cannot be read: %s", _name(pod), error, extra={"pod": _name(pod)})
+            return
+        self._arm(node, pod, plan, _began(pod))
+
+    def _admit(self, node: "_Node", pod: KubeletPod) -> None:
+        """Start the pod, or refuse it."""
+        uid = pod.metadata.uid
+        try:
+            plan = plan_of(pod.metadata.annotations)
+            misfit = node.misfit(pod)
+        except InvalidObjectError as error:
+            self._reject(node, pod, "InvalidPod", str(error))
+            return
+        if misfit:
+            self._reject(node, pod, *misfit)
+            return
+        handout = node.plugin.hand_out(pod, node.pods.values()) if node.template.cards else Handout()
+        if handout.problem:
+            why = f"Allocate failed due to rpc error: {handout.problem}, which is unexpected"
+            self._reject(node, pod, "UnexpectedAdmissionError", why, handout.markings)
+            return
+        node.hold(pod)
+        log.info("pod %s starts on %s", _name(pod), node.template.name, extra={"pod": _name(pod), "uid": uid})
+        self._spawn(self._start(node, pod, plan, handout.markings))
+
+    def _reject(
+        self, node: "_Node", pod: KubeletPod, reason: str, message: str, markings: Sequence[Marking] = ()
+    ) -> None:
+        log.info("pod %s is refused: %s", _name(pod), message, extra={"pod": _name(pod), "reason": reason})
+        # Held with nothing, so that a later event does not look at it anew before the refusal is seen.
+        node.held[pod.metadata.uid] = {}
+        self._spawn(self._refuse(pod, rejected(pod, reason, message), markings))
+
+    async def _refuse(self, pod: KubeletPod, refusal: Json, markings: Sequence[Marking]) -> None:
+        await self._mark(markings)
+        await self._write_status(pod, refusal)
+
+    async def _start(self, node: "_Node", pod: KubeletPod, plan: Plan, markings: Sequence[Marking]) -> None:
+        await self._mark(markings)
+        now = datetime.now(UTC)
+        if await self._write_status(pod, running(pod, self._next_address(), now)):
+            self._arm(node, pod, plan, now)
+
+    def _arm(self, node: "_Node", pod: KubeletPod, plan: Plan, began: datetime, restarts: int | None = None) -> None:
+        """Let the run that `began` then end in its time."""
+        if plan.run_for_s is None:
+            return
+        if restarts is None:
+            restarts = max((status.restart_count for status in pod.status.container_statuses), default=0)
+        run_for_s = max(plan.run_for_s, SHORTEST_RERUN_S) if restarts else plan.run_for_s
+        left_s = run_for_s - (datetime.now(UTC) - began).total_seconds()
+        loop = asyncio.get_running_loop()
+        node.timers[pod.metadata.uid] = loop.call_later(
+            max(left_s, 0.0), lambda: self._spawn(self._end(node, pod, plan, began, restarts))
+        )
+
+    async def _end(self, node: "_Node", pod: KubeletPod, plan: Plan, began: datetime, restarts: int) -> None:
+        """A run is over: the pod ends, or runs again."""
+        uid, now = pod.metadata.uid, datetime.now(UTC)
+        if uid not in node.held or uid in node.stopping:
+            return
+        policy = pod.spec.restart_policy
+        if policy == "Never" or (policy == "OnFailure" and not plan.exit_code):
+            log.info("pod %s ends with %d", _name(pod), plan.exit_code, extra={"pod": _name(pod), "uid": uid})
+            await self._write_status(pod, ended(pod, plan.exit_code, began, now, restarts))
+        elif await self._write_status(pod, running(pod, "", now, restarts + 1)):
+            self._arm(node, pod, plan, now, restarts + 1)
+
+    async def _stop(self, node: "_Node", pod: KubeletPod) -> None:
+        """Let the pod stop in its time, at most in its grace period, and delete it for good."""
+        meta = pod.metadata
+        assert meta.deletion_timestamp is not None
+        try:
+            stop_for_s = plan_of(meta.annotations).stop_for_s
+        except InvalidObjectError:
+            stop_for_s = 0.0
+        grace_s = (meta.deletion_timestamp - datetime.now(UTC)).total_seconds()
+        await asyncio.sleep(max(min(stop_for_s, grace_s), 0.0))
+        if node.holds(meta.uid):
+            await self._survive(
+                pod, lambda: self._client.delete(PODS, meta.name, meta.namespace, uid=meta.uid, grace_period_s=0)
+            )
+
+    # Writing
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.create_task(work)
+
+    async def _mark(self, markings: Sequence[Marking]) -> None:
+        """Write the annotations, one patch a pod."""
+        wanted: dict[str, tuple[Pod, dict[str, str]]] = {}
+        for pod, annotations in markings:
+            wanted.setdefault(pod.metadata.uid, (pod, {}))[1].update(annotations)
+        for uid, (pod, merged) in wanted.items():
+            body = {"metadata": {"uid": uid, "annotations": merged}}
+            await self._survive(
+                pod, partial(self._client.patch, PODS, pod.metadata.name, body, pod.metadata.namespace, into=bytes)
+            )
+
+    async def _write_status(self, pod: KubeletPod, body: Json) -> bool:
+        """Returns: False if the pod is gone."""
+        meta = pod.metadata
+        return await self._survive(
+            pod,
+            lambda: self._client.patch(
+                PODS, meta.name, body, meta.namespace, subresource="status", media=STRATEGIC_MERGE_PATCH, into=bytes
+            ),
+        )
+
+    async def _survive(self, pod: Pod, write: Callable[[], Awaitable[object]]) -> bool:
+        """Write about a pod. Returns: False if it is gone, or the server will never take it."""
+        try:
+            await self._written(write)
+        except (NotFoundError, ConflictError):
+            return False
+        except BadRequestError as error:
+            log.warning("pod %s: %s", _name(pod), error, extra={"pod": _name(pod)})
+            return False
+        return True
+
+    async def _written(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write, again and again while the server is not there.
+
+        Raises:
+            ApiError: the server understood and refused.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                async with self._writes:
+                    await write()
+                return
+            except (NotFoundError, ConflictError, BadRequestError):
+                raise
+            except ApiError as error:
+                await asyncio.sleep(backoff.next_s(error.retry_after_s or 0.0))
+
+    def _next_address(self) -> str:
+        self._addresses += 1
+        high, low = divmod(self._addresses % 65_000, 250)
+        return f"10.244.{high}.{low + 1}"
+
+
+class _Node:
+    """One node: what it has, who holds what of it, and who is on the way."""
+
+    def __init__(self, template: NodeTemplate) -> None:
+        self.template = template
+        self.plugin = DevicePlugin()
+        self.pods: dict[str, KubeletPod] = {}
+        self.held: dict[str, dict[str, int]] = {}
+        self.stopping: set[str] = set()
+        self.timers: dict[str, asyncio.TimerHandle] = {}
+        self._allocatable = {name: quantity_to_base(name, text) for name, text in template.capacity.items()}
+        self._used = dict.fromkeys(self._allocatable, 0)
+
+    def misfit(self, pod: KubeletPod) -> tuple[str, str] | None:
+        """Reason and message, as kubelet words them, if the pod does not fit into what is left."""
+        for name, amount in self._counted(pod).items():
+            used, capacity = self._used.get(name, 0), self._allocatable.get(name, 0)
+            if used + amount > capacity:
+                unit = 1 if name in ("cpu", "memory", "ephemeral-storage", "pods") else 1000
+                asked, taken, there = amount // unit, used // unit, capacity // unit
+                message = (
+                    f"Node didn't have enough resource: {name}, requested: {asked}, used: {taken}, capacity: {there}"
+                )
+                return f"OutOf{name}", message
+        return None
+
+    def hold(self, pod: KubeletPod) -> None:
+        self.held[pod.metadata.uid] = counted = self._counted(pod)
+        for name, amount in counted.items():
+            self._used[name] = self._used.get(name, 0) + amount
+
+    def holds(self, uid: str) -> bool:
+        return uid in self.pods
+
+    def release(self, uid: str) -> None:
+        """The pod has ended: its place is free, and it is not started again."""
+        for name, amount in self.held.get(uid, {}).items():
+            self._used[name] -= amount
+        self.held[uid] = {}
+        if timer := self.timers.pop(uid, None):
+            timer.cancel()
+
+    def cancel_timers(self) -> None:
+        for timer in self.timers.values():
+            timer.cancel()
+
+    def forget(self, uid: str) -> None:
+        """The pod is gone."""
+        self.release(uid)
+        del self.held[uid]
+        self.pods.pop(uid, None)
+        self.stopping.discard(uid)
+        self.plugin.forget(uid)
+
+    def _counted(self, pod: KubeletPod) -> dict[str, int]:
+        """What the pod asks for, without extended resources that nobody here advertises: kubelet drops those."""
+        return {name: amount for name, amount in request_of(pod) if name in self._allocatable or "/" not in name}
+
+
+def _began(pod: KubeletPod) -> datetime:
+    """When the present run of the pod began."""
+    starts = [status.state.running.started_at for status in pod.status.container_statuses if status.state.running]
+    return max((start for start in starts if start), default=pod.status.start_time or datetime.now(UTC))
+
+
+def _lease(node: str) -> Json:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {
+        "metadata": {"name": node, "namespace": LEASE_NAMESPACE},
+        "spec": {"holderIdentity": node, "leaseDurationSeconds": LEASE_DURATION_S, "renewTime": now},
+    }
+
+
+def _name(pod: Pod) -> str:
+    return f"{pod.metadata.namespace}/{pod.metadata.name}"
