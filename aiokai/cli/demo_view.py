@@ -63,11 +63,11 @@ def bar(cells: list[float]) -> str:
 
 
 def where(job: JobStory) -> str:
-    """Nodes with the number of pods on each, and how many cards are shared."""
+    """Nodes with the number of pods on each, and how many cards they share."""
     if not job.nodes:
         return "–"
     nodes = ", ".join(f"{count}× {node}" for node, count in sorted(job.nodes.items()))
-    return f"{nodes} ({len(job.cards)} shared card{'s' * (len(job.cards) != 1)})" if job.cards else nodes
+    return f"{nodes}, {len(job.cards)} card{'s' * (len(job.cards) != 1)}" if job.cards else nodes
 
 
 def gpus(job: JobStory) -> str:
@@ -85,7 +85,7 @@ def _dots(job: JobStory) -> Text:
 def _waited(job: JobStory, at_s: float | None) -> str:
     if job.waited_s is not None:
         return f"{job.waited_s:.1f} s"
-    return "still waits" if at_s is None else f"{at_s - job.applied_s:.0f} s…"
+    return "waits" if at_s is None else f"{at_s - job.applied_s:.0f} s…"
 
 
 def _number(value: float) -> str:

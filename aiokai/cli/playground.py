@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
@@ -24,7 +24,8 @@ from aiokai.client.connection import connect
 from aiokai.client.resource import CUSTOM_RESOURCES
 from aiokai.errors import AiokaiError, ConflictError
 from aiokai.localcluster import LocalCluster
-from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.localcluster.deviceplugin import SharedCards
+from aiokai.localcluster.kubelet import Kubelets, NodeTemplate
 
 PORT: Final = 8001
 START_LIMIT_S: Final = 180.0
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 def gpu_nodes() -> tuple[NodeTemplate, ...]:
     """Two nodes that count whole GPUs, and two whose cards are shared."""
-    raise NotImplementedError
+    whole = [NodeTemplate(f"gpu-{i}", {"nvidia.com/gpu": "8"}) for i in range(2)]
+    shared = [NodeTemplate(f"vgpu-{i}", cards=SharedCards()) for i in range(2)]
+    return (*whole, *shared)
 
 
 class ClusterThread:
@@ -47,6 +50,7 @@ class ClusterThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
         self._kubelets: asyncio.Task[None] | None = None
+        self._client: ApiClient | None = None
         self._thread.start()
 
     async def start(self, port: int) -> None:
@@ -56,14 +60,29 @@ class ClusterThread:
         except OSError:
             await self._there(self.cluster.start(port=0))
 
-    async def start_kubelets(self, kubeconfig: Path, nodes: tuple[NodeTemplate, ...]) -> None:
+    async def start_kubelets(self, kubeconfig: Path, nodes: Sequence[NodeTemplate]) -> None:
+        """Register the nodes and serve them."""
         await self._there(self._start_kubelets(kubeconfig, nodes))
+
+    async def _start_kubelets(self, kubeconfig: Path, nodes: Sequence[NodeTemplate]) -> None:
+        self._client = await connect(kubeconfig)
+        kubelets = Kubelets(self._client, nodes)
+        self._kubelets = asyncio.create_task(kubelets.run(), name="kubelets")
+        await kubelets.ready.wait()
 
     async def stop(self) -> None:
         await self._there(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
+
+    async def _stop(self) -> None:
+        if self._kubelets is not None:
+            self._kubelets.cancel()
+            await asyncio.gather(self._kubelets, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+        await self.cluster.stop()
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         """Run in the thread's loop."""

@@ -47,7 +47,8 @@ class Dispatcher:
             self._binder.send(decision.binds, _GangReport(self, cycle, decision, about))
         if decision.status is not None:
             self._status.pod_group(decision.gang.identity, decision.status)
-        if decision.verdict is not None:
+        # A gang whose pods have ended and whose PodGroup is gone has nobody left to tell.
+        if decision.verdict is not None and (about.uid or decision.verdict.pods):
             self._status.waiting(decision.verdict)
             self._tell(cycle, decision.gang, decision.verdict, about)
 

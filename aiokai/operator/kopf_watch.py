@@ -52,6 +52,8 @@ class KopfThread:
 
     def _run(self) -> None:
         logging.getLogger("kopf").setLevel(logging.WARNING)
+        # It complains that signals are not its own here; they are the main thread's.
+        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
         with contextlib.suppress(asyncio.CancelledError):
             asyncio.run(
                 kopf.operator(
