@@ -6,6 +6,7 @@ A definition is served in the same moment as it is stored: Kubernetes takes some
 """
 # ruff: noqa: ARG002 - a hook need not use all that it is offered
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,6 +192,10 @@ def _check_structure(path: str, node: Json) -> list[FieldError]:
     free = node.get("x-kubernetes-int-or-string") or node.get("x-kubernetes-preserve-unknown-fields")
     if not node.get("type") and not free:
         errors.append(required(f"{path}.type", "must not be empty for specified object fields"))
+    try:
+        re.compile(node.get("pattern", ""))
+    except re.error as error:
+        errors.append(invalid_value(f"{path}.pattern", node["pattern"], f"must be a valid regular expression: {error}"))
     if node.get("properties") and node.get("additionalProperties"):
         why = "additionalProperties and properties are mutual exclusive"
         errors.append(forbidden_field(f"{path}.additionalProperties", why))

@@ -47,7 +47,7 @@ class PodStrategy(Strategy):
         spec = obj.setdefault("spec", {})
         self._prioritize(obj)
         default_spec(spec)
-        obj["status"] = {"phase": "Pending"}
+        obj["status"] = {"phase": "Pending", "qosClass": quality_of_service(spec)}
         if spec.get("schedulingGates"):
             obj["status"]["conditions"] = [_GATED | {"lastTransitionTime": timestamp()}]
 
@@ -61,10 +61,7 @@ class PodStrategy(Strategy):
             new["metadata"]["ownerReferences"] = owners
 
     def check(self, obj: Json) -> list[FieldError]:
-        errors = check_spec(obj["spec"])
-        if not errors and "qosClass" not in obj["status"]:
-            obj["status"]["qosClass"] = quality_of_service(obj["spec"])
-        return errors
+        return check_spec(obj["spec"])
 
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         spec, before = new["spec"], old["spec"]

@@ -19,7 +19,7 @@ from aiokai.localcluster.status import (
     unsupported,
     unsupported_media_type,
 )
-from aiokai.localcluster.watches import Start
+from aiokai.localcluster.watches import DEFAULT_TIMEOUT_S, Start
 from aiokai.localcluster.writes import Change, Deletion, Options
 
 _YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
@@ -108,13 +108,13 @@ async def change_in(request: web.Request, resource: Resource) -> Change:
 async def deletion_in(request: web.Request) -> Deletion:
     """Raises: Refusal 400."""
     body = await object_in(request)
-    grace = request.query.get("gracePeriodSeconds", body.get("gracePeriodSeconds"))
+    grace_s = number_in(request, "gracePeriodSeconds") if "gracePeriodSeconds" in request.query else None
     policy = request.query.get("propagationPolicy") or body.get("propagationPolicy")
     if policy is None and body.get("orphanDependents"):
         policy = "Orphan"
     preconditions = body.get("preconditions") or {}
     return Deletion(
-        grace_period_s=None if grace is None else int(grace),
+        grace_period_s=body.get("gracePeriodSeconds") if grace_s is None else grace_s,
         policy=policy or "Background",
         uid=preconditions.get("uid"),
         version=preconditions.get("resourceVersion"),
@@ -166,9 +166,9 @@ def start_of(request: web.Request) -> Start:
         raise invalid_options("ListOptions", forbidden_field("resourceVersionMatch", why))
     return Start(
         version=number_in(request, "resourceVersion"),
-        initial_events=request.query.get("sendInitialEvents") in _TRUE,
+        initial_events=request.query["sendInitialEvents"] in _TRUE if streams_list else None,
         bookmarks=request.query.get("allowWatchBookmarks") in _TRUE,
-        timeout_s=number_in(request, "timeoutSeconds") or Start._field_defaults["timeout_s"],
+        timeout_s=number_in(request, "timeoutSeconds") or DEFAULT_TIMEOUT_S,
     )
 
 

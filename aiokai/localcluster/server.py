@@ -3,6 +3,7 @@
 Paths are taken apart by hand (requests.py) and not by a router, because a CRD may bring new ones at any moment.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ from aiokai.localcluster.status import Refusal
 from aiokai.localcluster.store import Store
 from aiokai.localcluster.watches import Watch, error_line
 from aiokai.localcluster.writes import Options, Writes
+
+_log = logging.getLogger(__name__)
 
 _LARGEST_BODY_BYTES = 3 * 2**20
 _HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
@@ -58,7 +61,16 @@ class ApiServer:
         try:
             return self._answer_about_itself(request) or await self._answer_about_objects(request)
         except Refusal as refusal:
-            return _json(refusal.status(), refusal.code)
+            answer = refusal
+        except web.HTTPRequestEntityTooLarge:
+            answer = status.too_large(_LARGEST_BODY_BYTES)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            # One bad request must not look like a broken connection to a client.
+            _log.exception("%s %s failed", request.method, request.path)
+            answer = status.internal_error(repr(error))
+        return _json(answer.status(), answer.code)
 
     def _answer_about_itself(self, request: web.Request) -> web.Response | None:
         """Discovery, OpenAPI, version and health; None if the request is about objects."""
@@ -127,8 +139,7 @@ class ApiServer:
         try:
             await response.prepare(request)
             async for chunk in watch.chunks():
-                if chunk:
-                    await response.write(chunk)
+                await response.write(chunk)
             await response.write_eof()
         except Refusal as refusal:
             await response.write(error_line(refusal))

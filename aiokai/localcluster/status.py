@@ -167,6 +167,10 @@ def unsupported_media_type(content_type: str, accepted: str) -> Refusal:
     return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", f"{message} (got {content_type})")
 
 
+def too_large(limit_bytes: int) -> Refusal:
+    return Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {limit_bytes}")
+
+
 def internal_error(why: str) -> Refusal:
     return Refusal(500, "InternalError", f"Internal error occurred: {why}", {"causes": [{"message": why}]})
 

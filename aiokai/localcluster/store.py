@@ -123,7 +123,7 @@ class Store:
 
     def __init__(self) -> None:
         # Milliseconds since 1970: a version that a client learned from an earlier server is recognised as too old.
-        self.version = int(time.time() * 1000)
+        self.version = self._born = int(time.time() * 1000)
         self.observers: list[Callable[[Collection, Event], None]] = []
         """Told of every write after watchers are; they must not write themselves."""
         self._collections: dict[str, Collection] = {}
@@ -131,14 +131,11 @@ class Store:
     def collection(self, name: str) -> Collection:
         found = self._collections.get(name)
         if found is None:
-            found = self._collections[name] = Collection(name, self.version)
+            found = self._collections[name] = Collection(name, self._born)
         return found
 
     def collections(self) -> list[Collection]:
         return list(self._collections.values())
-
-    def drop(self, name: str) -> None:
-        self._collections.pop(name, None)
 
     def put(self, collection: Collection, obj: Json, fields: Mapping[str, str]) -> Stored:
         """Write a new or changed object; it gets its new version here."""

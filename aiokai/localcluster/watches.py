@@ -18,7 +18,8 @@ from aiokai.localcluster.resources import Resource
 from aiokai.localcluster.status import Refusal, expired
 from aiokai.localcluster.store import Collection, Event, Store, Stored
 
-_BOOKMARK_PERIOD_S = 50
+DEFAULT_TIMEOUT_S = 1800.0
+_BOOKMARK_PERIOD_S = 50.0
 _LONGEST_BACKLOG = 100_000
 _INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 
@@ -26,11 +27,12 @@ _INITIAL_EVENTS_END = {"k8s.io/initial-events-end": "true"}
 class Start(NamedTuple):
     """Where a watch begins, and what it is told."""
 
-    version: int | None
-    """None or 0: with all objects that exist."""
-    initial_events: bool = False
+    version: int = 0
+    """0 for now."""
+    initial_events: bool | None = None
+    """First all objects that exist; None leaves it to the version: only those who have one know them already."""
     bookmarks: bool = False
-    timeout_s: float = 1800
+    timeout_s: float = DEFAULT_TIMEOUT_S
 
 
 class Watch:
@@ -51,13 +53,12 @@ class Watch:
     async def chunks(self) -> AsyncIterator[bytes]:
         """What goes to the client, piece by piece.
 
-        Raises: Refusal 410 before the first piece if the version is forgotten.
+        Raises: Refusal 410 instead of the first piece if the version is forgotten.
         """
         self._begin()
         self._collection.subscribers.add(self._receive)
         deadline_s = time.monotonic() + self._start.timeout_s
         try:
-            yield b""
             while (left_s := deadline_s - time.monotonic()) > 0 and not self._closed:
                 if not self._waiting and not await self._wait(min(left_s, _BOOKMARK_PERIOD_S)):
                     if self._start.bookmarks:
@@ -75,20 +76,23 @@ class Watch:
         self._woken.set()
 
     def _begin(self) -> None:
-        if self._start.version and not self._start.initial_events:
-            missed = self._collection.since(self._start.version)
+        version, initial = self._start.version, self._start.initial_events
+        if initial or (initial is None and not version):
+            self._show_everything()
+        elif version:
+            missed = self._collection.since(version)
             if missed is None:
-                raise expired(f"too old resource version: {self._start.version}")
+                raise expired(f"too old resource version: {version}")
             for event in missed:
                 self._receive(event)
-            return
+
+    def _show_everything(self) -> None:
         for stored in self._collection.select(self._query.namespace):
             if self._query.wants(stored):
                 self._waiting.append(self._line("ADDED", stored))
         if self._start.initial_events and self._start.bookmarks:
             self._waiting.append(self._bookmark(_INITIAL_EVENTS_END))
-        if self._waiting:
-            self._woken.set()
+        self._woken.set()
 
     def _receive(self, event: Event) -> None:
         matched = event.previous is not None and self._query.wants(event.previous)

@@ -13,7 +13,7 @@ from aiokai.localcluster.objects import Json, Key, timestamp
 from aiokai.localcluster.pods import BindingRefusedError, UnknownPriorityClassError, bind, check_binding
 from aiokai.localcluster.resources import Catalog, Resource
 from aiokai.localcluster.store import Store, Stored, sealed
-from aiokai.localcluster.typed import refuse_unknown
+from aiokai.localcluster.typed import admit, refuse_unknown, schema_of_model
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 _POLICY_FINALIZERS = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
@@ -99,6 +99,7 @@ class Writes:
 
     def bind(self, resource: Resource, key: Key, binding: Json, options: Options = PLAIN) -> None:
         """Raises: Refusal."""
+        admit(schema_of_model("V1Binding"), binding, "Binding", "v1")
         check_binding(binding, key[1])
         stored = self.find(resource, key)
         wanted = binding.get("metadata") or {}

@@ -7,7 +7,11 @@ from aiokai.localcluster.objects import Json, timestamp
 from aiokai.localcluster.table import NAME, Column, duration, path_cell, table
 
 OBJECT: Json = {
-    "metadata": {"name": "a", "labels": {"aiokai.io/queue": "q"}, "creationTimestamp": timestamp(-90)},
+    "metadata": {
+        "name": "a",
+        "labels": {"aiokai.io/queue": "q"},
+        "creationTimestamp": timestamp(-(3 * 86400 + 5 * 3600 + 1800)),
+    },
     "spec": {"replicas": 2, "suspend": False, "ports": [{"port": 80}, {"port": 443}]},
     "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Failed", "status": "False"}]},
 }
@@ -47,7 +51,7 @@ def test_a_path_that_is_not_understood_says_where() -> None:
         (".spec.suspend", "string", "false"),
         (".spec.ports[*].port", "string", "80,443"),
         (".spec.missing", "string", None),
-        (".metadata.creationTimestamp", "date", "90s"),
+        (".metadata.creationTimestamp", "date", "3d5h"),
     ],
 )
 def test_a_cell_shows(path: str, kind: str, shown: object) -> None:
