@@ -212,11 +212,13 @@ class _Step:
         # 2. Wait until it is admitted.
         if group.status.phase in ("", GangPhase.PENDING):
             return Changes(delete=surplus)
-        # 3. What the pods mount and are found by, and then the pods.
-        creates, patches = self._plugin_objects()
-        if self._attempts.obstacle is None and self._attempts.retry_after_s is None:
-            creates += [create for create in self._missing_pods() if self._attempts.due(create)]
-        return Changes(create=tuple(creates), patch=tuple(patches), delete=surplus)
+        # 3. What the pods mount and are found by, while any of it is missing; a pod without it would fail.
+        missing, patches = self._plugin_objects()
+        if not missing:
+            # 4. The pods.
+            missing = list(self._missing_pods())
+        creates = tuple(create for create in missing if self._attempts.due(create))
+        return Changes(create=creates, patch=patches, delete=surplus)
 
     def _surplus(self) -> Iterator[Pod]:
         """Pods beyond the scale, highest index first, and those a kubelet refused: their places are filled again."""
@@ -271,19 +273,19 @@ class _Step:
             }
         )
 
-    def _plugin_objects(self) -> tuple[list[Create], list[Patch]]:
+    def _plugin_objects(self) -> tuple[list[Create], tuple[Patch, ...]]:
+        """Those that are missing, and what brings the others up to date."""
         creates: list[Create] = []
         patches: list[Patch] = []
         for resource, name, wanted in plugin_objects(self._job, self._dialect.keys):
             content = content_hash(wanted)
             existing = self._children.others.get((resource, name))
             if existing is None:
-                create = _create(resource, self._own(resource, name, wanted, content))
-                if self._attempts.due(create):
-                    creates.append(create)
+                creates.append(_create(resource, self._own(resource, name, wanted, content)))
             elif (existing.annotations or {}).get(CONTENT) != content:
-                patches.append(self._patch(resource, name, {"metadata": {"annotations": {CONTENT: content}}, **wanted}))
-        return creates, patches
+                change = {"metadata": {"annotations": {CONTENT: content}}, **wanted}
+                patches.append(self._patch(resource, name, change))
+        return creates, tuple(patches)
 
     def _missing_pods(self) -> Iterator[Create]:
         existing = {pod.metadata.name for pod in self._children.pods}
@@ -314,7 +316,8 @@ def _index_of(pod: Pod) -> int:
 
 
 def _create(resource: Resource, body: dict[str, Any]) -> Create:
-    return Create(resource, body, f"{resource.kind}/{body['metadata']['name']}")
+    # The content is part of the key: what was refused is tried at once when it is edited.
+    return Create(resource, body, f"{resource.kind}/{body['metadata']['name']}/{content_hash(body)}")
 
 
 def _waiting(group: PodGroup) -> Standing:
