@@ -323,7 +323,7 @@ def _create(resource: Resource, body: dict[str, Any]) -> Create:
 def _waiting(group: PodGroup) -> Standing:
     """Pending, with the scheduler's words on the PodGroup: what is wrong with it, or why it does not start now."""
     said = {condition.type: condition for condition in group.status.conditions}
-    for kind, told in ((INVALID, "True"), ("Unschedulable", "True"), ("Scheduled", "False")):
+    for kind, told in ((INVALID, "True"), ("Scheduled", "False")):
         if kind in said and said[kind].status == told:
             return Standing(JobPhase.PENDING, said[kind].reason, said[kind].message)
     return Standing(JobPhase.PENDING)

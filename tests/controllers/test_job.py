@@ -418,7 +418,7 @@ def test_a_flag_that_the_plugin_does_not_have_is_named_by_path() -> None:
     assert world.status["state"]["message"].startswith("spec.plugins.svc[0]: unknown flag '--fast'")
 
 
-@pytest.mark.parametrize(("kind", "status"), [("Unschedulable", "True"), ("Scheduled", "False"), ("Invalid", "True")])
+@pytest.mark.parametrize(("kind", "status"), [("Scheduled", "False"), ("Invalid", "True")])
 def test_while_it_waits_a_job_says_what_the_scheduler_says_of_its_gang(kind: str, status: str) -> None:
     world = World(task()).settle()
     told = {"type": kind, "status": status, "reason": "QueueNotFound", "message": "there is no queue 'x'"}
