@@ -42,11 +42,13 @@ def _outstanding(session: Session, gang: int) -> tuple[I64, I64, bool]:
     """Request and charge of what the gang still needs to be whole, and whether all pods of that exist."""
     gangs, tasks, classes = session.facts.gangs, session.facts.tasks, session.facts.classes
     quantum = quantum_of(session, gang)
-    exists = quantum.missing == 0
-    if not exists and gangs.min_request[gang].any() and not session.snapshot.gang_tasks[gang]:
-        return gangs.min_request[gang], gangs.min_charge[gang], False
-    kinds = tasks.of_class[list(quantum.tasks)] if quantum.tasks else np.zeros(0, np.int32)
-    return classes.request[kinds].sum(axis=0), classes.charge[kinds].sum(axis=0), exists
+    kinds = tasks.of_class[list(quantum.tasks)]
+    request, charge = classes.request[kinds].sum(axis=0), classes.charge[kinds].sum(axis=0)
+    if quantum.missing == 0:
+        return request, charge, True
+    placed = tasks.of_class[[task for task in session.snapshot.gang_tasks[gang] if session.is_placed(task)]]
+    request = np.maximum(request, gangs.min_request[gang] - classes.request[placed].sum(axis=0))
+    return request, np.maximum(charge, gangs.min_charge[gang] - classes.charge[placed].sum(axis=0)), False
 
 
 def _over_capability(session: Session, gang: int, charge: I64) -> int:

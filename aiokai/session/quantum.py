@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 
-from aiokai.session.session import PLACED, Session
+from aiokai.session.session import Session
 from aiokai.snapshot.arrays import I32
 
 
@@ -33,7 +33,7 @@ def quantum_of(session: Session, gang: int) -> Quantum:
     pending = session.pending(gang)
     placed: Counter[int] = Counter()
     for task in session.snapshot.gang_tasks[gang]:
-        if session.ledger.task_state[task] in PLACED:
+        if session.is_placed(task):
             _count_up(placed, int(tasks.subgroup[task]), subgroups.parent)
     chosen: dict[int, None] = {}
     missing = 0

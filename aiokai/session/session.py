@@ -131,6 +131,10 @@ class Session:
         state, obstacle = self.ledger.task_state, self.facts.tasks.obstacle
         return [row for row in self.tasks_of(gang) if state[row] == TaskState.PENDING and obstacle[row] == 0]
 
+    def is_placed(self, task: int) -> bool:
+        """True if it counts towards its gang's minimum."""
+        return int(self.ledger.task_state[task]) in PLACED
+
     def is_best_effort(self, task: int) -> bool:
         """True if it asks for nothing but its place among the pods of a node."""
         request = self.facts.classes.request[self.facts.tasks.of_class[task]]
