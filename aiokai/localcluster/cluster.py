@@ -49,12 +49,12 @@ class LocalCluster:
         collector = Garbage(self._store, self._catalog, self._writes)
         for group, version, plural, obj in first_objects():
             self._writes.create(self._catalog.find(group, version, plural), "", obj)
-        self._garbage = asyncio.create_task(collector.run(), name="localcluster-garbage")
         self._runner = web.AppRunner(
             self._server.application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S, handler_cancellation=True
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
+        self._garbage = asyncio.create_task(collector.run(), name="localcluster-garbage")
         self._url = f"http://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:

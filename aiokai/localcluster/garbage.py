@@ -37,7 +37,9 @@ class Garbage:
         self._writes = writes
         self._alive: dict[str, Place] = {}
         self._dependents: defaultdict[str, set[Place]] = defaultdict(set)
-        self._due: asyncio.Queue[Place] = asyncio.Queue()
+        self._due: dict[Place, None] = {}
+        """Places to look at, in order, each once."""
+        self._woken = asyncio.Event()
         self._ending: dict[str, Place] = {}
         """Namespaces and definitions on their way out, by the namespace or collection that must be empty first."""
         store.observers.append(self._observe)
@@ -45,13 +47,21 @@ class Garbage:
     async def run(self) -> None:
         """Look at places until cancelled."""
         while True:
-            place = await self._due.get()
-            try:
-                self._settle(place)
-            except Refusal as refusal:
-                _log.debug("left %s alone: %s", place, refusal.message)
-            # Other requests get their turn between two deletions.
-            await asyncio.sleep(0)
+            await self._woken.wait()
+            self._woken.clear()
+            while self._due:
+                place = next(iter(self._due))
+                del self._due[place]
+                try:
+                    self._settle(place)
+                except Refusal as refusal:
+                    _log.info("left %s %s alone: %s", place.collection, place.key, refusal.message)
+                # Requests get their turn between two deletions.
+                await asyncio.sleep(0)
+
+    def _look_at(self, place: Place) -> None:
+        self._due[place] = None
+        self._woken.set()
 
     def _observe(self, collection: Collection, event: Event) -> None:
         stored, place = event.stored, Place(collection.name, event.stored.key)
@@ -65,7 +75,7 @@ class Garbage:
         for uid in stored.owners:
             self._dependents[uid].add(place)
         if any(uid not in self._alive for uid in stored.owners) or stored.ending:
-            self._due.put_nowait(place)
+            self._look_at(place)
 
     def _forget(self, stored: Stored, place: Place) -> None:
         self._alive.pop(stored.uid, None)
@@ -73,13 +83,14 @@ class Garbage:
             self._dependents[uid].discard(place)
             # An owner that waits for its dependents may be free now.
             if uid in self._alive and self._is_waiting(self._alive[uid]):
-                self._due.put_nowait(self._alive[uid])
+                self._look_at(self._alive[uid])
         for dependent in self._dependents.pop(stored.uid, ()):
-            self._due.put_nowait(dependent)
+            self._look_at(dependent)
         for name in (stored.key[0], place.collection):
             if name in self._ending:
-                self._due.put_nowait(self._ending[name])
-        self._ending = {name: ending for name, ending in self._ending.items() if ending != place}
+                self._look_at(self._ending[name])
+        if place.collection in (_NAMESPACES, _DEFINITIONS):
+            self._ending = {name: ending for name, ending in self._ending.items() if ending != place}
 
     def _is_waiting(self, place: Place) -> bool:
         found = self._store.collection(place.collection).objects.get(place.key)
@@ -118,12 +129,13 @@ class Garbage:
 
     def _empty_namespace(self, place: Place) -> None:
         name = place.key[1]
-        self._ending[name] = place
-        content = [(collection, stored) for collection, stored in self._content(name)]
-        if not content:
+        if name not in self._ending:
+            # Once is enough: nothing new comes into a namespace that is being terminated.
+            self._ending[name] = place
+            for collection, stored in list(self._content(name)):
+                self._delete_quietly(collection.name, stored)
+        if next(self._content(name), None) is None:
             self._writes.finish_namespace(name)
-        for collection, stored in content:
-            self._delete_quietly(collection.name, stored)
 
     def _content(self, namespace: str) -> Iterator[tuple[Collection, Stored]]:
         for collection in self._store.collections():

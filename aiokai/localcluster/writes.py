@@ -133,9 +133,11 @@ class Writes:
         return self._keep(resource, obj, options), False
 
     def finish_namespace(self, name: str) -> None:
-        """Let a namespace go whose content is gone."""
+        """Let a namespace go whose content is gone; finalizers of others may hold it still."""
         namespaces = self._catalog.find("", "v1", "namespaces")
         obj = self.find(namespaces, ("", name)).decoded()
+        if not namespaces.strategy.holds(obj):
+            return
         obj["spec"] = {}
         if _is_released(namespaces, obj):
             self._remove(namespaces, obj)

@@ -6,11 +6,12 @@ from aiokai.localcluster.jsonpath import compile_path
 from aiokai.localcluster.objects import Json, timestamp
 from aiokai.localcluster.table import NAME, Column, duration, path_cell, table
 
+BORN = timestamp(-(3 * 86400 + 5 * 3600 + 1800))
 OBJECT: Json = {
     "metadata": {
         "name": "a",
         "labels": {"aiokai.io/queue": "q"},
-        "creationTimestamp": timestamp(-(3 * 86400 + 5 * 3600 + 1800)),
+        "creationTimestamp": BORN,
     },
     "spec": {"replicas": 2, "suspend": False, "ports": [{"port": 80}, {"port": 443}]},
     "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Failed", "status": "False"}]},
