@@ -110,14 +110,14 @@ class _Attempts:
         self.obstacle: _Obstacle | None = None
         self.retry_after_s: float | None = None
 
-    def due(self, create: Create) -> bool:
-        """True if it may be tried; otherwise it is known why not, and when again."""
+    def due(self, create: Create, path: str = "") -> bool:
+        """True if it may be tried; otherwise it is known why not, and when again. `path` says where it is written."""
         answer = self._answers.get(create.key)
         if answer is None or answer.attempt == 0:
             return True
         condition = _condition_of(answer)
         if condition is not None and (self.obstacle is None or condition == INVALID):
-            self.obstacle = _Obstacle(condition, answer.message)
+            self.obstacle = _Obstacle(condition, f"{path}: {answer.message}" if path else answer.message)
         if condition == INVALID:
             return False
         wait_s = (answer.at + timedelta(seconds=_backoff_s(answer.attempt)) - self._now).total_seconds()
@@ -243,8 +243,11 @@ class _Step:
         answered = {task: self._answers.get(trial.key) for task, trial in trials.items()}
         pods = {task: answer.pod for task, answer in answered.items() if answer is not None and answer.pod is not None}
         if len(pods) < len(trials):
-            asked = (trial for task, trial in trials.items() if task not in pods)
-            return Changes(dry_run=tuple(trial for trial in asked if self._attempts.due(trial)))
+            paths = {task.name: f"spec.tasks[{i}].template" for i, task in enumerate(self._job.spec.tasks)}
+            asked = (task for task in trials if task not in pods)
+            return Changes(
+                dry_run=tuple(trials[task] for task in asked if self._attempts.due(trials[task], paths[task]))
+            )
         spec = self._dialect.pod_group.encode_spec(self._group_spec(pods))
         old = self._children.pod_group
         if old is None:

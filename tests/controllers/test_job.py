@@ -327,10 +327,11 @@ def test_a_template_that_the_server_never_takes_makes_the_job_invalid_until_it_i
     world.settle()
     assert world.objects == {}
     assert world.phase == "Pending"
-    assert (world.status["state"]["reason"], world.status["state"]["message"]) == ("Invalid", text)
+    told = f"spec.tasks[1].template: {text}"
+    assert (world.status["state"]["reason"], world.status["state"]["message"]) == ("Invalid", told)
     condition = world.condition("Invalid")
     assert condition is not None
-    assert (condition["status"], condition["message"], condition["observedGeneration"]) == ("True", text, 1)
+    assert (condition["status"], condition["message"], condition["observedGeneration"]) == ("True", told, 1)
     assert world.events == ["Warning Invalid"]
     asked = len(world.asked)
     world.wait(3600).settle()
