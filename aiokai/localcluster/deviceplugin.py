@@ -8,7 +8,7 @@ gets the other's cards; the annotation `aiokai.io/started-devices` on the pod th
 Source: reference/volcano.md §4; Project-HAMi/volcano-vgpu-device-plugin `pkg/plugin/vgpu/plugin.go` Allocate.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -66,83 +66,61 @@ class Handout(NamedTuple):
     """What came of starting one pod.
 
     Attributes:
-        markings: what is written before the pod starts: by the plugin, on whichever pods it took this one for, and
-            `STARTED_DEVICES` on the pod itself.
+        markings: what is written before the pod starts: `STARTED_DEVICES` on the pod itself, and what the plugin
+            writes on whichever pods it took this one for.
         problem: why kubelet cannot start it; empty if it can.
     """
 
-    markings: tuple[Marking, ...] = ()
+    markings: tuple[Marking, ...]
     problem: str = ""
 
 
-class DevicePlugin:
-    """The plugin of one node. Remembers what it took from which pod, since its own writes come back late."""
+def hand_out(pod: Pod, on_node: Iterable[Pod]) -> Handout:
+    """Devices for every container of `pod` that wants some, from whichever pods on the node are being bound."""
+    waiting = [_Served(other) for other in sorted(on_node, key=_oldest_first) if _is_allocating(other)]
+    got: list[str] = []
+    for count in map(devices_wanted, containers_of(pod)):
+        served = next((other for other in waiting if count and other.next_count == count), None)
+        if served is not None:
+            got.append(served.take())
+        elif count:
+            # The plugin blames the pod it would have served, whichever kubelet was starting.
+            blamed = tuple(Marking(other.pod, {BIND_PHASE: "failed"}) for other in waiting[:1])
+            return Handout(blamed, f"no pod being bound here waits for {count} device(s)")
+        else:
+            got.append("")
+    started = Marking(pod, {STARTED_DEVICES: _joined(got)})
+    return Handout((started, *(other.marking for other in waiting if other.was_taken_from)))
 
-    def __init__(self) -> None:
-        self._left: dict[str, list[str]] = {}
-        self._marked: set[str] = set()
 
-    def hand_out(self, pod: Pod, on_node: Iterable[Pod]) -> Handout:
-        """Devices for every container of `pod` that asks for some, of whichever pods on the node are being bound."""
-        containers = (*pod.spec.containers, *pod.spec.init_containers)
-        counts = [devices_wanted(container) for container in containers]
-        if not any(counts):
-            return Handout()
-        got: list[str] = []
-        touched: dict[str, Pod] = {}
-        waiting = sorted((other for other in on_node if self._is_waiting(other)), key=_oldest_first)
-        for count in counts:
-            if not count:
-                got.append("")
-                continue
-            served = next((other for other in waiting if self._next_count(other) == count), None)
-            if served is None:
-                return Handout(self._failed(waiting), f"no pod being bound here waits for {count} device(s)")
-            touched[served.metadata.uid] = served
-            got.append(self._take(served))
-        started = Marking(pod, {STARTED_DEVICES: "".join(f"{text};" for text in got)})
-        return Handout((started, *(self._taken_from(served) for served in touched.values())))
+class _Served:
+    """A pod that is being bound, and what of its devices is still to be handed out."""
 
-    def forget(self, uid: str) -> None:
-        """The pod is gone."""
-        self._left.pop(uid, None)
-        self._marked.discard(uid)
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+        self.was_taken_from = False
+        self._left = (pod.metadata.annotations or {}).get(TO_ALLOCATE, "").removesuffix(";").split(";")
 
-    def _is_waiting(self, pod: Pod) -> bool:
-        phase = (pod.metadata.annotations or {}).get(BIND_PHASE)
-        return phase == "allocating" and pod.metadata.uid not in self._marked and pod.status.phase in ("", "Pending")
-
-    def _containers_left(self, pod: Pod) -> list[str]:
-        uid = pod.metadata.uid
-        if uid not in self._left:
-            text = (pod.metadata.annotations or {}).get(TO_ALLOCATE, "")
-            self._left[uid] = text.removesuffix(";").split(";")
-        return self._left[uid]
-
-    def _next_count(self, pod: Pod) -> int:
+    @property
+    def next_count(self) -> int:
         """Devices of the next container that has not got its own; 0 if there is none."""
-        return next((text.count(":") for text in self._containers_left(pod) if text), 0)
+        return next((text.count(":") for text in self._left if text), 0)
 
-    def _take(self, pod: Pod) -> str:
-        left = self._containers_left(pod)
-        position = next(i for i, text in enumerate(left) if text)
-        text, left[position] = left[position], ""
+    @property
+    def marking(self) -> Marking:
+        done = {} if any(self._left) else {BIND_PHASE: "success"}
+        return Marking(self.pod, {TO_ALLOCATE: _joined(self._left), **done})
+
+    def take(self) -> str:
+        position = next(i for i, text in enumerate(self._left) if text)
+        text, self._left[position] = self._left[position], ""
+        self.was_taken_from = True
         return text
 
-    def _taken_from(self, pod: Pod) -> Marking:
-        left = self._containers_left(pod)
-        annotations = {TO_ALLOCATE: "".join(f"{text};" for text in left)}
-        if not any(left):
-            annotations[BIND_PHASE] = "success"
-            self._marked.add(pod.metadata.uid)
-        return Marking(pod, annotations)
 
-    def _failed(self, waiting: Sequence[Pod]) -> tuple[Marking, ...]:
-        """The plugin blames the pod it would have served, whichever kubelet was starting."""
-        for blamed in waiting[:1]:
-            self._marked.add(blamed.metadata.uid)
-            return (Marking(blamed, {BIND_PHASE: "failed"}),)
-        return ()
+def containers_of(pod: Pod) -> tuple[Container, ...]:
+    """In the order of the annotations."""
+    return (*pod.spec.containers, *pod.spec.init_containers)
 
 
 def devices_wanted(container: Container) -> int:
@@ -152,7 +130,17 @@ def devices_wanted(container: Container) -> int:
     return int(parse_quantity(text))
 
 
+def _is_allocating(pod: Pod) -> bool:
+    # One that runs may still be owed its devices: it was started with another's.
+    ended = pod.status.phase in ("Succeeded", "Failed")
+    return not ended and (pod.metadata.annotations or {}).get(BIND_PHASE) == "allocating"
+
+
 def _oldest_first(pod: Pod) -> tuple[int, str, str]:
     """By vgpu-time, whole seconds; pods of one second in the order in which the API server lists them."""
     text = (pod.metadata.annotations or {}).get(_TIME, "")
     return int(text) if text.isdecimal() else 0, pod.metadata.namespace, pod.metadata.name
+
+
+def _joined(containers: Iterable[str]) -> str:
+    return "".join(f"{text};" for text in containers)

@@ -11,10 +11,11 @@ fit with `OutOf…`, lets the device plugin choose the devices, and is the one w
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,8 +23,8 @@ from aiokai.client.api import STRATEGIC_MERGE_PATCH, ApiClient
 from aiokai.client.backoff import Backoff
 from aiokai.client.reflector import Reflector
 from aiokai.client.resource import LEASES, NODES, PODS
-from aiokai.errors import ApiError, BadRequestError, ConflictError, InvalidObjectError, NotFoundError
-from aiokai.localcluster.deviceplugin import DevicePlugin, Handout, Marking
+from aiokai.errors import ApiError, BadRequestError, ConflictError, ForbiddenError, InvalidObjectError, NotFoundError
+from aiokai.localcluster.deviceplugin import STARTED_DEVICES, Marking, containers_of, devices_wanted, hand_out
 from aiokai.localcluster.nodes import NodeTemplate, node_conditions, node_object, node_status
 from aiokai.localcluster.objects import Json
 from aiokai.localcluster.podstatus import KubeletPod, Plan, ended, plan_of, rejected, running
@@ -34,6 +35,7 @@ from aiokai.snapshot.reading import request_of
 __all__ = ["Kubelets", "NodeTemplate"]
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 WRITES_IN_FLIGHT: Final = 32
 LEASE_PERIOD_S: Final = 10.0
@@ -99,12 +101,10 @@ class Kubelets:
         """Do `duty` for each node once a period, spread over it."""
         while self._nodes:
             for node in self._nodes.values():
-                await asyncio.sleep(period_s / len(self._nodes))
-                try:
+                # The next round is the next try. The watch says when the server is away, and a deleted node stays so.
+                with suppress(ApiError):
                     await duty(node.template)
-                except ApiError as error:
-                    # The next round is the next try, and a node that was deleted stays deleted.
-                    log.warning("node %s: %s", node.template.name, error, extra={"node": node.template.name})
+                await asyncio.sleep(period_s / len(self._nodes))
 
     async def _renew_lease(self, template: NodeTemplate) -> None:
         lease = _lease(template.name)
@@ -119,12 +119,8 @@ class Kubelets:
         await self._patch_node_status(template, {"conditions": [ready]})
 
     async def _patch_node_status(self, template: NodeTemplate, status: Json) -> None:
-        body = {"status": status}
-        await self._written(
-            lambda: self._client.patch(
-                NODES, template.name, body, subresource="status", media=STRATEGIC_MERGE_PATCH, into=bytes
-            )
-        )
+        patch = partial(self._client.patch, media=STRATEGIC_MERGE_PATCH, subresource="status", into=bytes)
+        await self._written(lambda: patch(NODES, template.name, {"status": status}))
 
     # Pods
 
@@ -166,7 +162,6 @@ class Kubelets:
 
     def _admit(self, node: "_Node", pod: KubeletPod) -> None:
         """Start the pod, or refuse it."""
-        uid = pod.metadata.uid
         try:
             plan = plan_of(pod.metadata.annotations)
             misfit = node.misfit(pod)
@@ -176,32 +171,40 @@ class Kubelets:
         if misfit:
             self._reject(node, pod, *misfit)
             return
-        handout = node.plugin.hand_out(pod, node.pods.values()) if node.template.cards else Handout()
-        if handout.problem:
-            why = f"Allocate failed due to rpc error: {handout.problem}, which is unexpected"
-            self._reject(node, pod, "UnexpectedAdmissionError", why, handout.markings)
-            return
         node.hold(pod)
-        log.info("pod %s starts on %s", _name(pod), node.template.name, extra={"pod": _name(pod), "uid": uid})
-        self._spawn(self._start(node, pod, plan, handout.markings))
+        self._spawn(self._start(node, pod, plan))
 
-    def _reject(
-        self, node: "_Node", pod: KubeletPod, reason: str, message: str, markings: Sequence[Marking] = ()
-    ) -> None:
+    def _reject(self, node: "_Node", pod: KubeletPod, reason: str, message: str) -> None:
         log.info("pod %s is refused: %s", _name(pod), message, extra={"pod": _name(pod), "reason": reason})
-        # Held with nothing, so that a later event does not look at it anew before the refusal is seen.
-        node.held[pod.metadata.uid] = {}
-        self._spawn(self._refuse(pod, rejected(pod, reason, message), markings))
+        # Known with nothing in its hands, so that an event before the refusal is seen does not admit it anew.
+        node.release(pod.metadata.uid)
+        self._spawn(self._write_status(pod, rejected(pod, reason, message)))
 
-    async def _refuse(self, pod: KubeletPod, refusal: Json, markings: Sequence[Marking]) -> None:
-        await self._mark(markings)
-        await self._write_status(pod, refusal)
-
-    async def _start(self, node: "_Node", pod: KubeletPod, plan: Plan, markings: Sequence[Marking]) -> None:
-        await self._mark(markings)
+    async def _start(self, node: "_Node", pod: KubeletPod, plan: Plan) -> None:
+        if problem := await self._allocate_devices(node, pod):
+            why = f"Allocate failed due to rpc error: {problem}, which is unexpected"
+            self._reject(node, pod, "UnexpectedAdmissionError", why)
+            return
         now = datetime.now(UTC)
         if await self._write_status(pod, running(pod, self._next_address(), now)):
+            fields = {"pod": _name(pod), "uid": pod.metadata.uid, "node": node.template.name}
+            log.info("pod %s runs on %s", _name(pod), node.template.name, extra=fields)
             self._arm(node, pod, plan, now)
+
+    async def _allocate_devices(self, node: "_Node", pod: KubeletPod) -> str:
+        """Have the device plugin choose and mark. Returns: why it cannot; empty if all is well."""
+        wanted = node.template.cards and any(map(devices_wanted, containers_of(pod)))
+        if not wanted or STARTED_DEVICES in (pod.metadata.annotations or {}):
+            return ""
+        async with node.plugin:
+            # Asked of the server, as the plugin does: it knows of pods whose events are still on the way.
+            handout = hand_out(pod, await self._written(partial(self._pods_on, node.template.name)))
+            await self._mark(handout.markings)
+        return handout.problem
+
+    async def _pods_on(self, node: str) -> list[KubeletPod]:
+        pages = self._client.list_pages(PODS, into=KubeletPod, field_selector=f"spec.nodeName={node}")
+        return [pod async for page in pages for pod in page.items]
 
     def _arm(self, node: "_Node", pod: KubeletPod, plan: Plan, began: datetime, restarts: int | None = None) -> None:
         """Let the run that `began` then end in its time."""
@@ -238,36 +241,30 @@ class Kubelets:
             stop_for_s = 0.0
         grace_s = (meta.deletion_timestamp - datetime.now(UTC)).total_seconds()
         await asyncio.sleep(max(min(stop_for_s, grace_s), 0.0))
-        if node.holds(meta.uid):
-            await self._survive(
-                pod, lambda: self._client.delete(PODS, meta.name, meta.namespace, uid=meta.uid, grace_period_s=0)
-            )
+        if meta.uid in node.pods:
+            delete = partial(self._client.delete, uid=meta.uid, grace_period_s=0)
+            await self._survive(pod, lambda: delete(PODS, meta.name, meta.namespace))
 
     # Writing
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
         self._tasks.create_task(work)
 
-    async def _mark(self, markings: Sequence[Marking]) -> None:
+    async def _mark(self, markings: Iterable[Marking]) -> None:
         """Write the annotations, one patch a pod."""
         wanted: dict[str, tuple[Pod, dict[str, str]]] = {}
         for pod, annotations in markings:
             wanted.setdefault(pod.metadata.uid, (pod, {}))[1].update(annotations)
         for uid, (pod, merged) in wanted.items():
-            body = {"metadata": {"uid": uid, "annotations": merged}}
-            await self._survive(
-                pod, partial(self._client.patch, PODS, pod.metadata.name, body, pod.metadata.namespace, into=bytes)
-            )
+            await self._patch_pod(pod, {"metadata": {"uid": uid, "annotations": merged}})
 
     async def _write_status(self, pod: KubeletPod, body: Json) -> bool:
-        """Returns: False if the pod is gone."""
-        meta = pod.metadata
-        return await self._survive(
-            pod,
-            lambda: self._client.patch(
-                PODS, meta.name, body, meta.namespace, subresource="status", media=STRATEGIC_MERGE_PATCH, into=bytes
-            ),
-        )
+        """Returns: False if the pod is gone, or the server will never take it."""
+        return await self._patch_pod(pod, body, "status")
+
+    async def _patch_pod(self, pod: Pod, body: Json, subresource: str = "") -> bool:
+        patch = partial(self._client.patch, media=STRATEGIC_MERGE_PATCH, subresource=subresource, into=bytes)
+        return await self._survive(pod, lambda: patch(PODS, pod.metadata.name, body, pod.metadata.namespace))
 
     async def _survive(self, pod: Pod, write: Callable[[], Awaitable[object]]) -> bool:
         """Write about a pod. Returns: False if it is gone, or the server will never take it."""
@@ -280,8 +277,8 @@ class Kubelets:
             return False
         return True
 
-    async def _written(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Write, again and again while the server is not there.
+    async def _written(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write (or ask), again and again while the server is not there.
 
         Raises:
             ApiError: the server understood and refused.
@@ -290,11 +287,12 @@ class Kubelets:
         while True:
             try:
                 async with self._writes:
-                    await write()
-                return
+                    return await write()
             except (NotFoundError, ConflictError, BadRequestError):
                 raise
             except ApiError as error:
+                if isinstance(error, ForbiddenError):
+                    log.warning("tried again: %s", error, extra={"code": error.code})
                 await asyncio.sleep(backoff.next_s(error.retry_after_s or 0.0))
 
     def _next_address(self) -> str:
@@ -304,11 +302,19 @@ class Kubelets:
 
 
 class _Node:
-    """One node: what it has, who holds what of it, and who is on the way."""
+    """One node: what it has, and who holds what of it.
+
+    Attributes:
+        pods: the pods that are bound to it.
+        held: what each pod that was looked at holds; nothing if it has ended or was refused.
+        stopping: pods that are being stopped.
+        timers: the ends of runs.
+        plugin: held while the device plugin serves a pod: it serves one at a time.
+    """
 
     def __init__(self, template: NodeTemplate) -> None:
         self.template = template
-        self.plugin = DevicePlugin()
+        self.plugin = asyncio.Lock()
         self.pods: dict[str, KubeletPod] = {}
         self.held: dict[str, dict[str, int]] = {}
         self.stopping: set[str] = set()
@@ -334,14 +340,12 @@ class _Node:
         for name, amount in counted.items():
             self._used[name] = self._used.get(name, 0) + amount
 
-    def holds(self, uid: str) -> bool:
-        return uid in self.pods
-
     def release(self, uid: str) -> None:
         """The pod has ended: its place is free, and it is not started again."""
         for name, amount in self.held.get(uid, {}).items():
             self._used[name] -= amount
-        self.held[uid] = {}
+        if uid in self.pods:
+            self.held[uid] = {}
         if timer := self.timers.pop(uid, None):
             timer.cancel()
 
@@ -352,10 +356,9 @@ class _Node:
     def forget(self, uid: str) -> None:
         """The pod is gone."""
         self.release(uid)
-        del self.held[uid]
+        self.held.pop(uid, None)
         self.pods.pop(uid, None)
         self.stopping.discard(uid)
-        self.plugin.forget(uid)
 
     def _counted(self, pod: KubeletPod) -> dict[str, int]:
         """What the pod asks for, without extended resources that nobody here advertises: kubelet drops those."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from msgspec import field
+
 from aiokai.errors import InvalidObjectError
 from aiokai.localcluster.objects import Json
 from aiokai.model import keys
@@ -37,7 +39,7 @@ class KubeletContainerStatus(ContainerStatus, frozen=True):
 
 class KubeletPodStatus(PodStatus, frozen=True):
     container_statuses: tuple[KubeletContainerStatus, ...] = ()
-    pod_ip: str = ""
+    pod_ip: str = field(name="podIP", default="")
 
 
 class KubeletPod(Pod, frozen=True):
