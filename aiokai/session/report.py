@@ -11,8 +11,8 @@ from aiokai.model.conditions import ConditionStatus, with_condition
 from aiokai.model.pod_group import GangKey, GangPhase, PodGroupStatus
 from aiokai.model.quantity import base_to_quantity
 from aiokai.model.reasons import Reason
-from aiokai.session.decisions import Bind, Decisions, GangDecision, Nominate, QueueDecision, Verdict
-from aiokai.session.explain import refusal
+from aiokai.session.decisions import Bind, Decisions, GangDecision, Nominate, QueueDecision
+from aiokai.session.obstacles import explain_obstacle, obstructed
 from aiokai.session.quantum import quantum_of
 from aiokai.session.session import Session
 from aiokai.snapshot.arrays import I32, I64, TaskState
@@ -32,8 +32,8 @@ def report(session: Session) -> Decisions:
             binds.setdefault(gang, []).append(_bind(session, task))
         elif what == PIPELINE:
             nominations.setdefault(gang, []).append(_nominate(session, task))
-    for gang in _obstructed(session):
-        session.verdicts.setdefault(gang, _obstacle(session, gang))
+    for gang in obstructed(session):
+        session.verdicts.setdefault(gang, explain_obstacle(session, gang))
     statuses = _statuses(session)
     spoken = dict.fromkeys([*binds, *nominations, *sorted(session.verdicts), *sorted(statuses)])
     gangs = tuple(
@@ -78,58 +78,6 @@ def _nominate(session: Session, task: int) -> Nominate:
 
 def _devices(session: Session, task: int) -> tuple[int, ...]:
     return tuple(int(place) for place in session.ledger.task_devices[task] if place >= 0)
-
-
-def _obstructed(session: Session) -> Iterable[int]:
-    """Gangs that wait for something no node can give: an obstacle of their own, their queue's, or of a task."""
-    tasks, gangs, queues = session.facts.tasks, session.facts.gangs, session.facts.queues
-    waiting = (session.ledger.task_state == TaskState.PENDING) & (tasks.gang >= 0)
-    has_waiting = np.zeros(len(session.snapshot.gangs), np.bool_)
-    has_waiting[tasks.gang[waiting]] = True
-    has_waiting |= gangs.live & ~session.admitted
-    own = gangs.live & (gangs.obstacle != 0)
-    of_queue = np.zeros_like(own)
-    placed_in = gangs.queue >= 0
-    of_queue[placed_in] = queues.obstacle[gangs.queue[placed_in]] != 0
-    of_task = np.zeros_like(own)
-    of_task[tasks.gang[waiting & (tasks.obstacle != 0)]] = True
-    return [int(g) for g in np.flatnonzero((own | of_queue | of_task) & has_waiting) if int(g) not in session.verdicts]
-
-
-def _obstacle(session: Session, gang: int) -> Verdict:
-    facts, reason = session.gang(gang), Reason(int(session.facts.gangs.obstacle[gang]))
-    if reason is Reason.NONE and (queue := int(session.facts.gangs.queue[gang])) >= 0:
-        reason = Reason(int(session.facts.queues.obstacle[queue]))
-    match reason:
-        case Reason.QUEUE_NOT_FOUND:
-            return refusal(session, gang, reason, f"spec.queue: there is no queue {facts.queue!r}")
-        case Reason.QUEUE_CLOSED:
-            return refusal(session, gang, reason, f"spec.queue: queue {facts.queue!r} is closed")
-        case Reason.QUEUE_NOT_LEAF:
-            return refusal(
-                session, gang, reason, f"spec.queue: queue {facts.queue!r} has queues below it; name one of them"
-            )
-        case Reason.QUEUE_ORPHAN:
-            return refusal(
-                session, gang, reason, f"spec.queue: a parent of queue {facts.queue!r} is missing or its own child"
-            )
-        case Reason.POD_GROUP_NOT_FOUND:
-            return refusal(session, gang, reason, f"there is no PodGroup {facts.problem!r} in this namespace")
-        case Reason.INVALID:
-            return refusal(session, gang, reason, facts.problem)
-    tasks = session.facts.tasks
-    for task in session.tasks_of(gang):
-        if tasks.obstacle[task] and session.ledger.task_state[task] == TaskState.PENDING:
-            reason, told = Reason(int(tasks.obstacle[task])), session.task(task)
-            match reason:
-                case Reason.UNSUPPORTED_CONSTRAINT:
-                    message = f"UnsupportedConstraint {told.problem}: aiokai does not keep this constraint yet"
-                case Reason.SCHEDULING_GATED:
-                    message = f"waits for its scheduling gates: {told.problem}"
-                case _:
-                    message = told.problem
-            return refusal(session, gang, reason, f"pod {told.name}: {message}", message)
-    raise AssertionError(f"gang {facts.name} has no obstacle")
 
 
 def _statuses(session: Session) -> dict[int, PodGroupStatus]:
