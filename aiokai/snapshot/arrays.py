@@ -196,7 +196,7 @@ class TaskFacts:
     uid: str
     namespace: str
     name: str
-    order: tuple[int, tuple[tuple[int, int | str], ...]]  # sorts the tasks of a gang: priority, then name
+    order: tuple[int, tuple[tuple[int, int | str], ...], str]  # sorts the tasks of a gang: priority, name, uid
     problem: str
     containers: int  # init containers included, for annotations that count them
     asks: tuple[Ask, ...]

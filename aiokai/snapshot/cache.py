@@ -18,7 +18,6 @@ from aiokai.model.base import Identity
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import GangKey, PodGroup
 from aiokai.model.queue import Queue
-from aiokai.model.reasons import Reason
 from aiokai.snapshot import derive
 from aiokai.snapshot.arrays import (
     FIRST_RESOURCES,
@@ -41,7 +40,7 @@ from aiokai.snapshot.arrays import (
     TaskState,
     read_only,
 )
-from aiokai.snapshot.reading import NodeReading, PodReading, queue_of, read_node, read_pod
+from aiokai.snapshot.reading import NodeReading, PodReading, as_bound, queue_of, read_node, read_pod
 from aiokai.snapshot.table import Column, Table
 
 ClassKey = tuple[tuple[tuple[str, int], ...], ConstraintSet, tuple[vgpu.Ask, ...]]
@@ -79,6 +78,7 @@ class _Entry:
     gang: int = -1
     node: int = -1
     queue: int = -1
+    counted: bool = False  # what it holds is in the sums
     places: tuple[int, ...] = ()  # of its cards on the node
     charge: I64 | None = None
 
@@ -231,7 +231,7 @@ class Cache:
         self._queue_objects[queue.identity] = queue
         row = self._queues.take(queue.identity)
         _set(self._queue_facts, row, queue, None)
-        if known is not None and known.spec == queue.spec:
+        if known is not None and _ranks_the_same(known, queue) and known.spec == queue.spec:
             return
         self.version += 1
         for amounts in (queue.spec.capability, queue.spec.deserved, queue.spec.guarantee):
@@ -264,7 +264,8 @@ class Cache:
             self._refresh_gangs(key for key in list(self._gangs) if key.namespace == namespace.metadata.name)
 
     def remove_namespace(self, namespace: kube.Namespace) -> None:
-        self._namespaces.pop(namespace.metadata.name, None)
+        if self._namespaces.pop(namespace.metadata.name, None) is not None:
+            self._refresh_gangs(key for key in list(self._gangs) if key.namespace == namespace.metadata.name)
 
     def apply_priority_class(self, priority_class: kube.PriorityClass) -> None:
         old = self._priorities.get(priority_class.metadata.name)
@@ -302,6 +303,7 @@ class Cache:
         self._invalid[key] = error
         self.version += 1
         self._refresh_gang(key)
+        self._gangs.of["version"][self._gangs.find(key)] = self.version
 
     def _refresh_gangs(self, keys: Iterable[GangKey]) -> None:
         for key in list(keys):
@@ -326,15 +328,15 @@ class Cache:
         fresh = key not in self._gangs
         row = self._gangs.take(key)
         group = self._pod_groups.get(key)
-        pod = self._entries[next(iter(self._of_gang[key]))].reading if key.lone and self._of_gang.get(key) else None
+        pod = derive.speaker_of(self._entries[uid].reading for uid in self._of_gang.get(key, ()) if key.lone)
         named = queue_of(
             pod.queue if pod else "", group.spec.queue if group else "", self._namespaces.get(key.namespace)
         )
         of = self._gangs.of
         queue = self._resolve(key.dialect, named)
         moved = not fresh and of["queue"][row] != queue
-        entries = [self._entries[uid] for uid in self._of_gang.get(key, ())] if moved else []
-        for entry in entries:
+        counted = [entry for uid in self._of_gang.get(key, ()) if moved and (entry := self._entries[uid]).counted]
+        for entry in counted:
             self._uncount(entry)
         if (before := self._queue_named.get(key)) != named:
             if before is not None:
@@ -343,7 +345,7 @@ class Cache:
                 of["version"][row] = self.version
             self._queue_named[key] = named
             self._gangs_of_queue.setdefault(named, set()).add(key)
-        obstacle, problem = self._obstacle(key, group, queue, named)
+        obstacle, problem = derive.gang_obstacle(key, group, self._invalid.get(key), queue, named)
         old = self._gang_facts[row] if not fresh and row < len(self._gang_facts) else None
         subgroups = old.subgroups if old else ()
         facts = GangFacts(key.dialect, key.namespace, key.name, key.lone, group, named, problem, subgroups)
@@ -352,7 +354,7 @@ class Cache:
         minimum = derive.base_amounts(group.spec.min_resources) if group else {}
         names = self.configuration.devices.vgpu
         of["live"][row], of["queue"][row], of["obstacle"][row] = True, queue, obstacle
-        of["priority"][row] = self._priority(group) if group else pod.priority if pod else 0
+        of["priority"][row] = derive.priority_of(group, pod, self._priorities.values())
         of["created_s"][row] = derive.seconds_of(created)
         of["admitted"][row] = derive.is_admitted(group) and (key.lone or group is not None)
         of["min_request"][row] = self._vector(minimum.items())
@@ -361,28 +363,13 @@ class Cache:
         if fresh:
             _set(self._gang_tasks, row, (), ())
             self._divide(key)
-        for entry in entries:
+        for entry in counted:
             self._count(entry)
 
-    def _obstacle(self, key: GangKey, group: PodGroup | None, queue: int, named: str) -> tuple[Reason, str]:
-        if key in self._invalid:
-            return Reason.INVALID, self._invalid[key]
-        if group is None and not key.lone:
-            return Reason.POD_GROUP_NOT_FOUND, key.name
-        if queue < 0:
-            return Reason.QUEUE_NOT_FOUND, named
-        return Reason.NONE, ""
-
     def _resolve(self, dialect: str, queue: str) -> int:
-        """A name means the referrer's own dialect first, then the native one."""
-        row = self._queues.find(Identity(dialect, "", queue))
-        return row if row >= 0 else self._queues.find(Identity("aiokai", "", queue))
-
-    def _priority(self, group: PodGroup) -> int:
-        if group.spec.priority_class_name:
-            found = self._priorities.get(group.spec.priority_class_name)
-            return found.value if found else 0
-        return next((p.value for p in self._priorities.values() if p.global_default), 0)
+        return next(
+            (row for name in derive.referred_queues(dialect, queue) if (row := self._queues.find(name)) >= 0), -1
+        )
 
     def _divide(self, key: GangKey) -> None:
         """Lay out a gang's subgroups anew, and tell its tasks theirs."""
@@ -418,7 +405,7 @@ class Cache:
             return
         if uid in self._assumed:
             if reading.state is TaskState.PENDING:
-                reading = _assumed(reading, self._assumed[uid])
+                reading = as_bound(reading, self._assumed[uid].node, self._assumed[uid].annotations)
             else:
                 del self._assumed[uid]
         if entry is None:
@@ -435,7 +422,7 @@ class Cache:
         if entry is None or entry.reading.state is not TaskState.PENDING:
             return
         self._assumed[bind.uid] = bind
-        self._renew(entry, _assumed(entry.reading, bind), foreseen=True)
+        self._renew(entry, as_bound(entry.reading, bind.node, bind.annotations), foreseen=True)
 
     def forget(self, uid: str) -> None:
         """The bind is known to have failed: the pod waits again."""
@@ -481,7 +468,7 @@ class Cache:
         """Count a pod's new reading in place of its old one. A foreseen change leaves decisions in flight valid."""
         old = entry.reading
         if old.gang != reading.gang:
-            self._forget_pod(old.uid)
+            self._leave(old.uid)
             self._enter(reading)
             return
         self.version += 1
@@ -503,6 +490,10 @@ class Cache:
 
     def _forget_pod(self, uid: str) -> None:
         self._assumed.pop(uid, None)
+        self._leave(uid)
+
+    def _leave(self, uid: str) -> None:
+        """Take a pod out of all that is counted; a bind that is assumed stays so."""
         entry = self._entries.pop(uid, None)
         if entry is None:
             return
@@ -518,6 +509,8 @@ class Cache:
             if not self._of_gang[key]:
                 del self._of_gang[key]
                 self._drop_or_refresh(key)
+            elif key.lone:
+                self._refresh_gang(key)
 
     def _write_task(self, entry: _Entry) -> None:
         reading, of, row = entry.reading, self._tasks.of, entry.task
@@ -576,6 +569,7 @@ class Cache:
         reading = entry.reading
         if not reading.node:
             return
+        entry.counted = True
         self._on_node.setdefault(reading.node, set()).add(reading.uid)
         entry.node = self._nodes.find(reading.node)
         cards = self._cards[entry.node] if entry.node >= 0 else ()
@@ -595,9 +589,12 @@ class Cache:
         self._add(entry, 1)
 
     def _uncount(self, entry: _Entry) -> None:
-        if not entry.reading.node:
+        if not entry.counted:
             return
+        entry.counted = False
         self._on_node[entry.reading.node].discard(entry.reading.uid)
+        if not self._on_node[entry.reading.node]:
+            del self._on_node[entry.reading.node]
         self._add(entry, -1)
         if entry.task >= 0:
             self._tasks.of["node"][entry.task] = -1
@@ -713,8 +710,8 @@ def _gang_key(identity: Identity) -> GangKey:
     return GangKey(identity.dialect, identity.namespace, identity.name, lone=False)
 
 
-def _assumed(reading: PodReading, bind: Placement) -> PodReading:
-    return replace(reading, state=TaskState.BOUND, node=bind.node, grants=vgpu.parse_grants(bind.annotations))
+def _ranks_the_same(old: Queue, new: Queue) -> bool:
+    return old.metadata.creation_timestamp == new.metadata.creation_timestamp
 
 
 def _facts(facts: GangFacts | None) -> GangFacts:

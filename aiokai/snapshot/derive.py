@@ -9,13 +9,16 @@ from aiokai.devices.vgpu import Ask, Card, Grant, charge_of_amounts, charge_of_a
 from aiokai.devices.whole import whole_gpus
 from aiokai.model.base import Identity
 from aiokai.model.configuration import VgpuNames
-from aiokai.model.pod_group import GangPhase, PodGroup, PodGroupSpec
+from aiokai.model.kube import PriorityClass
+from aiokai.model.pod_group import GangKey, GangPhase, PodGroup, PodGroupSpec
 from aiokai.model.quantity import UNLIMITED, quantity_to_base
 from aiokai.model.queue import Queue
 from aiokai.model.reasons import Reason
 from aiokai.snapshot.arrays import GPU, GPU_COLUMN, I32, I64, SLOTS, Queues
-from aiokai.snapshot.reading import Amount, natural_order
+from aiokai.snapshot.reading import Amount, PodReading, natural_order
 
+NATIVE = "aiokai"
+"""The dialect in which a name is looked for that its own dialect does not know."""
 PHASE_CODES = {str(phase): code for code, phase in enumerate(GangPhase)}
 """GangPhase by its text as a number in arrays; anything else is -1."""
 UNWRITTEN = (-1, 0, 0, 0, 0)
@@ -97,6 +100,36 @@ def subgroups_of(spec: PodGroupSpec | None) -> list[tuple[str, str | None, int]]
         placed |= {group.name for group in ready}
         waiting = [group for group in waiting if group.name not in placed]
     return ordered
+
+
+def speaker_of(pods: Iterable[PodReading]) -> PodReading | None:
+    """The pod that speaks for a gang without PodGroup: the youngest, if a name is used again before the old is gone."""
+    return max(pods, key=lambda pod: (seconds_of(pod.created), pod.uid), default=None)
+
+
+def priority_of(group: PodGroup | None, pod: PodReading | None, classes: Iterable[PriorityClass]) -> int:
+    """A gang's priority: its PodGroup's class, else the global default (the lowest of several); a lone pod's own."""
+    if group is None:
+        return pod.priority if pod is not None else 0
+    if name := group.spec.priority_class_name:
+        return next((found.value for found in classes if found.metadata.name == name), 0)
+    return min((found.value for found in classes if found.global_default), default=0)
+
+
+def gang_obstacle(
+    key: GangKey, group: PodGroup | None, error: str | None, queue: int, named: str
+) -> tuple[Reason, str]:
+    """What keeps a gang from starting wherever there is room, and what that is about; `queue` -1: there is none."""
+    if error is not None:
+        return Reason.INVALID, error
+    if group is None and not key.lone:
+        return Reason.POD_GROUP_NOT_FOUND, key.name
+    return (Reason.QUEUE_NOT_FOUND, named) if queue < 0 else (Reason.NONE, "")
+
+
+def referred_queues(dialect: str, name: str) -> tuple[Identity, Identity]:
+    """Where a queue of this name is looked for: in the referrer's own dialect first, then in the native one."""
+    return Identity(dialect, "", name), Identity(NATIVE, "", name)
 
 
 def queue_arrays(queues: Sequence[Queue | None], columns: Mapping[str, int], width: int) -> Queues:

@@ -6,7 +6,7 @@ that the condition can name path and reason. Nothing else is disturbed by it.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -26,6 +26,9 @@ from aiokai.snapshot.arrays import PODS, ConstraintSet, NodeFacts, TaskState, Te
 
 Amount = tuple[str, int]
 """Resource name and base units."""
+
+NaturalOrder = tuple[tuple[int, int | str], ...]
+"""Sorts names as people count."""
 
 HOSTNAME: Final = "kubernetes.io/hostname"
 
@@ -49,7 +52,7 @@ class PodReading:
     queue: str
     priority: int
     created: datetime | None
-    order: tuple[int, tuple[tuple[int, int | str], ...]]
+    order: tuple[int, NaturalOrder, str]
     request: tuple[Amount, ...]
     asks: tuple[vgpu.Ask, ...]
     constraints: ConstraintSet
@@ -72,9 +75,10 @@ class NodeReading:
 
 
 @lru_cache(maxsize=65536)
-def natural_order(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Sorts names as people count: worker-2 before worker-10."""
-    return tuple((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part)
+def natural_order(name: str) -> NaturalOrder:
+    """Sorts names as people count: worker-2 before worker-10. Only equal names are equal: worker-01 is not worker-1."""
+    counted = ((0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part)
+    return (*counted, (-1, name))
 
 
 def read_pod(pod: kube.Pod, configuration: Configuration) -> PodReading | None:
@@ -106,7 +110,7 @@ def read_pod(pod: kube.Pod, configuration: Configuration) -> PodReading | None:
         queue=_key_of(meta, keys.QUEUE),
         priority=pod.spec.priority,
         created=meta.creation_timestamp,
-        order=(-pod.spec.priority, natural_order(meta.name)),
+        order=(-pod.spec.priority, natural_order(meta.name), meta.uid),
         request=request,
         asks=asks,
         constraints=constraints_of(pod.spec),
@@ -120,6 +124,11 @@ def read_pod(pod: kube.Pod, configuration: Configuration) -> PodReading | None:
 
 
 _HOLDING: Final = frozenset({TaskState.BOUND, TaskState.RUNNING, TaskState.RELEASING})
+
+
+def as_bound(reading: PodReading, node: str, annotations: Mapping[str, str]) -> PodReading:
+    """The reading of a waiting pod as it will be once its Binding has arrived."""
+    return replace(reading, state=TaskState.BOUND, node=node, grants=vgpu.parse_grants(annotations))
 
 
 def _state_of(pod: kube.Pod) -> TaskState | None:
