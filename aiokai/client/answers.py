@@ -72,6 +72,8 @@ def decode(kind: type[T], content: bytes | msgspec.Raw) -> T:
     """
     if kind is bytes:
         return cast("T", bytes(content))
+    if kind is type(content):
+        return content
     try:
         return cast("T", decoder_of(cast("Hashable", kind)).decode(content))
     except msgspec.ValidationError as error:

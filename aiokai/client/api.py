@@ -235,7 +235,12 @@ class ApiClient:
         dry_run: bool = False,
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> T:
-        """Change what `body` names; a `metadata.uid` or `resourceVersion` in it must be the stored one."""
+        """Change what `body` names.
+
+        Raises:
+            ConflictError: a `metadata.resourceVersion` in `body` is not the stored one.
+            BadRequestError: a `metadata.uid` in `body` is not the stored one: to the server it is a field like others.
+        """
         path = resource.path(namespace, name, subresource)
         return await self._answer("PATCH", path, into, body=body, media=media, query=_dry(dry_run), timeout_s=timeout_s)
 
