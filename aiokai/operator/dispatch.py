@@ -99,14 +99,19 @@ class Dispatcher:
         return pod_group.spec.queue or DEFAULT_QUEUE if pod_group else DEFAULT_QUEUE
 
     def _regarding(self, decision: GangDecision) -> Regarding:
+        """What the user wrote: the Job that the gang is of, else the PodGroup, else the pod."""
         gang = decision.gang
         if gang.lone:
             pod = self._observed.pod(gang.namespace, gang.name)
             return Regarding("v1", "Pod", gang.namespace, gang.name, pod.metadata.uid if pod else "")
         resource = DIALECTS[gang.dialect].pod_group.resource
         pod_group = self._observed.pod_group(gang.identity)
-        uid = pod_group.metadata.uid if pod_group else ""
-        return Regarding(resource.api_version, resource.kind, gang.namespace, gang.name, uid)
+        if pod_group is None:
+            return Regarding(resource.api_version, resource.kind, gang.namespace, gang.name, "")
+        owner = pod_group.metadata.controller
+        if owner is not None:
+            return Regarding(owner.api_version, owner.kind, gang.namespace, owner.name, owner.uid)
+        return Regarding(resource.api_version, resource.kind, gang.namespace, gang.name, pod_group.metadata.uid)
 
 
 class _GangReport:

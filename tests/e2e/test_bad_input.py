@@ -102,7 +102,7 @@ async def test_a_queue_that_does_not_exist_is_named(cluster: World) -> None:
         await cluster.create(JOBS, job("lost", ("worker", 1, CPU), queue="nowhere"))
         await cluster.until(lambda: state(cluster, "lost").get("reason") == "QueueNotFound")
         assert "nowhere" in state(cluster, "lost")["message"]
-        assert await cluster.until(lambda: cluster.events("lost-", "QueueNotFound"))
+        assert await cluster.until(lambda: cluster.events("lost", "QueueNotFound"))
         await runs_as_ever(cluster)
 
 
