@@ -1,13 +1,14 @@
 """Divide what there is among the queues of one parent, per resource.
 
 Source: reference/kai.md §3. Deserved first; the rest by weight to those who still want something, group by group of
-priority; whole units (a GPU is one, as are a millicore and a byte) by largest remainder. Floats occur only here.
+priority; whole units (a GPU is one, as are a millicore and a byte) by largest remainder. All of it on integers: bytes
+times weights leave 64 bits, so quotient and rest are multiplied apart, and fractions are kept as their numerators.
 """
 
 import numpy as np
 
 from aiokai.kernels.jit import kernel
-from aiokai.snapshot.arrays import F64, I32, I64
+from aiokai.snapshot.arrays import I32, I64
 
 
 @kernel
@@ -23,7 +24,7 @@ def divide_share(
     for q in range(out.shape[0]):
         out[q] = min(deserved[q], request[q])
         left -= out[q]
-    remainder = np.zeros(out.shape[0], np.float64)
+    remainder, whole = np.zeros(out.shape[0], np.int64), np.ones(out.shape[0], np.int64)
     served = np.zeros(out.shape[0], np.bool_)
     while left > 0:
         group = -1
@@ -32,9 +33,10 @@ def divide_share(
                 group = q
         if group < 0:
             break
-        left = _by_weight(left, unit, priority[group], weight, priority, request, out, remainder)
+        left = _by_weight(left, unit, priority[group], weight, priority, request, out, remainder, whole)
+        level = priority[group]
         for q in range(out.shape[0]):
-            served[q] = served[q] or priority[q] == priority[group]
+            served[q] = served[q] or priority[q] == level
     while left > 0:
         best = -1
         for q in range(out.shape[0]):
@@ -45,14 +47,25 @@ def divide_share(
         more = min(unit, left, request[best] - out[best])
         out[best] += more
         left -= more
-        remainder[best] -= 1.0
+        remainder[best] -= whole[best]
 
 
 @kernel
 def _by_weight(
-    left: int, unit: int, level: int, weight: I64, priority: I32, request: I64, out: I64, remainder: F64
+    left: int,
+    unit: int,
+    level: int,
+    weight: I64,
+    priority: I32,
+    request: I64,
+    out: I64,
+    remainder: I64,
+    whole: I64,
 ) -> int:
-    """Rounds within one priority until nobody there needs less than its share; returns what is left."""
+    """Rounds within one priority until nobody there needs less than its share; returns what is left.
+
+    What is lost by rounding down is `remainder` of `whole` units.
+    """
     while left > 0:
         weights, satisfied, pot = 0, False, left
         for q in range(out.shape[0]):
@@ -63,27 +76,27 @@ def _by_weight(
         for q in range(out.shape[0]):
             if priority[q] != level or out[q] >= request[q] or weight[q] == 0:
                 continue
-            if (request[q] - out[q]) * weights <= pot * weight[q]:
+            if request[q] - out[q] <= pot // weights * weight[q] + pot % weights * weight[q] // weights:
                 left -= request[q] - out[q]
                 out[q] = request[q]
                 satisfied = True
         if satisfied:
             continue
+        parts = weights * unit
         for q in range(out.shape[0]):
             if priority[q] == level and out[q] < request[q]:
-                exact = pot * (weight[q] / weights) / unit
-                whole = int(np.floor(exact + 1e-9))
-                out[q] += whole * unit
-                left -= whole * unit
-                remainder[q] = exact - whole
+                units = pot // parts * weight[q] + pot % parts * weight[q] // parts
+                out[q] += units * unit
+                left -= units * unit
+                remainder[q], whole[q] = pot % parts * weight[q] % parts, parts
         return left
     return left
 
 
 @kernel
-def _comes_first(q: int, other: int, priority: I32, remainder: F64, rank: I32) -> bool:
+def _comes_first(q: int, other: int, priority: I32, remainder: I64, rank: I32) -> bool:
     if priority[q] != priority[other]:
         return priority[q] > priority[other]
-    if abs(remainder[q] - remainder[other]) > 1e-9:
+    if remainder[q] != remainder[other]:
         return remainder[q] > remainder[other]
     return rank[q] < rank[other]

@@ -14,6 +14,8 @@ from aiokai.model.reasons import Reason
 from aiokai.snapshot.arrays import I32, I64, SLOTS, Bool, Facts, Ledger
 
 NOWHERE = -1
+UNFIT = -(1 << 62)
+"""The rating of a node that a class does not fit; a node that is only unwelcome has one that is merely negative."""
 
 
 class Weights(NamedTuple):
@@ -49,13 +51,13 @@ class Trees(NamedTuple):
 def rate(
     facts: Facts, ledger: Ledger, weights: Weights, static: Static, kind: int, node: int, pipeline: bool, chosen: I32
 ) -> int:
-    """The node's rating for a class, ties by rank included; -1 if it does not fit. `chosen` [A] gets the devices."""
+    """The node's rating for a class, ties by rank included; UNFIT if it is so. `chosen` [A] gets the devices."""
     constraint_set = facts.classes.constraint_set[kind]
     request, idle = facts.classes.request[kind], ledger.node_idle[node]
     if not (facts.nodes.live[node] and static.feasible[constraint_set, node]):
-        return NOWHERE
+        return UNFIT
     if not fits(request, idle, ledger.node_releasing[node], pipeline):
-        return NOWHERE
+        return UNFIT
     score = static.score[constraint_set, node]
     asks = facts.classes.asks[kind]
     if asks[0, SLOTS] > 0:
@@ -64,7 +66,7 @@ def rate(
             ledger.device_releasing[node], pipeline, weights.device_spread, chosen,
         )  # fmt: skip
         if fullness < 0:
-            return NOWHERE
+            return UNFIT
         score += weights.device_scale * fullness
     allocatable = facts.nodes.allocatable[node]
     score += weights.pack_scale * fullness_of(weights.pack, allocatable, idle, request)
@@ -100,6 +102,7 @@ def refresh(
     if seen < 0 or written - seen > min(nodes // 2, journal.touched.shape[0]):
         for node in range(nodes):
             rating[leaves + node] = rate(facts, ledger, weights, static, kind, node, False, trees.scratch)
+        rating[leaves + nodes :] = UNFIT
         for parent in range(leaves - 1, 0, -1):
             rating[parent] = max(rating[2 * parent], rating[2 * parent + 1])
     else:
@@ -122,11 +125,9 @@ def best_idle_node(
     facts: Facts, ledger: Ledger, journal: Journal, weights: Weights, static: Static, trees: Trees, kind: int
 ) -> int:
     """The best node that has room now, by the ratings kept; -1 if none has."""
-    rating, leaves = (
-        trees.rating[refresh(facts, ledger, journal, weights, static, trees, kind)],
-        trees.rating.shape[1] // 2,
-    )
-    if rating[1] < 0:
+    slot, leaves = refresh(facts, ledger, journal, weights, static, trees, kind), trees.rating.shape[1] // 2
+    rating = trees.rating[slot]
+    if rating[1] == UNFIT:
         return NOWHERE
     at = 1
     while at < leaves:
@@ -139,7 +140,7 @@ def best_node(
     facts: Facts, ledger: Ledger, weights: Weights, static: Static, kind: int, pipeline: bool, scratch: I32
 ) -> int:
     """The same by looking at every node; for waiting on what is being released, which is rare."""
-    best, best_rating = NOWHERE, NOWHERE
+    best, best_rating = NOWHERE, UNFIT
     for node in range(facts.nodes.live.shape[0]):
         rating = rate(facts, ledger, weights, static, kind, node, pipeline, scratch)
         if rating > best_rating:

@@ -44,7 +44,8 @@ class FairShare:
         queues = snapshot.facts.queues
         used, deserved = planned[queue], queues.deserved[queue]
         share = np.minimum(queues.capability[queue], np.maximum(deserved, entitled[queue]))
-        over = bool((used > entitled[queue]).all())
+        counts = (used > 0) | (entitled[queue] > 0)
+        over = bool(counts.any() and (used > entitled[queue])[counts].all())
         starved = bool((used + charge <= deserved).all())
         with_gang, without = _dominant(used + charge, share), _dominant(used, share)
         return (int(over), int(not starved), -int(queues.priority[queue]), with_gang, without)

@@ -5,6 +5,7 @@ What is said of nodes is worded as kube-scheduler does: `0/4 nodes are available
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from aiokai.model.reasons import Blame, Reason
 from aiokai.session.decisions import Verdict
 from aiokai.session.quantum import Quantum
 from aiokai.session.session import Session
-from aiokai.snapshot.arrays import CORES, DEVICE_MEMORY, I64, SLOTS, TaskState
+from aiokai.snapshot.arrays import CORES, DEVICE_MEMORY, FIRST_RESOURCES, I64, PODS, SLOTS, TaskState
 
 
 def refusal(session: Session, gang: int, reason: Reason, message: str, pod_message: str = "") -> Verdict:
@@ -61,7 +62,7 @@ def over_capability(session: Session, queue: int, wanted: I64) -> str:
     told = session.snapshot.queues[queue]
     name = told.metadata.name if told is not None else ""
     parts = []
-    for r, resource in enumerate(session.snapshot.resources):
+    for r, resource in in_order(session.snapshot.resources):
         if wanted[r] > 0 and used[r] + wanted[r] > capability[r]:
             most, now, more = (base_to_quantity(resource, int(x)) for x in (capability[r], used[r], wanted[r]))
             parts.append(f"{resource}: {most} ({now} in use, {more} more wanted)")
@@ -89,7 +90,7 @@ def nodes_message(session: Session, task: int) -> str:
     short = (request > free) & (request > 0) & open_nodes[:, None]
     for r in np.flatnonzero(short.any(axis=0)).tolist():
         resource = snapshot.resources[r]
-        text = "Too many pods" if resource == "pods" else str(Blame(Reason.INSUFFICIENT_RESOURCES, resource))
+        text = "Too many pods" if resource == PODS else str(Blame(Reason.INSUFFICIENT_RESOURCES, resource))
         counts[text] += int(short[:, r].sum())
     lacks = np.zeros(len(live), np.bool_)
     lacks_devices(facts, ledger, kind, lacks, session.table.trees.scratch)
@@ -105,13 +106,19 @@ def nodes_message(session: Session, task: int) -> str:
     return f"0/{total} nodes are available: {reasons}." if reasons else f"0/{total} nodes are available."
 
 
+def in_order(resources: Sequence[str]) -> list[tuple[int, str]]:
+    """Columns and their names as they are told: the usual ones first, then by name, whoever was seen first."""
+    usual = len(FIRST_RESOURCES)
+    return [*enumerate(resources[:usual]), *sorted(enumerate(resources[usual:], usual), key=itemgetter(1))]
+
+
 def amounts(session: Session, row: I64) -> str:
     """`cpu: 4, nvidia.com/gpu: 8`, of what is not zero."""
     return (
         ", ".join(
-            f"{name}: {base_to_quantity(name, int(amount))}"
-            for name, amount in zip(session.snapshot.resources, row, strict=True)
-            if amount and name != "pods" and amount < UNLIMITED
+            f"{name}: {base_to_quantity(name, int(row[r]))}"
+            for r, name in in_order(session.snapshot.resources)
+            if row[r] and name != PODS and row[r] < UNLIMITED
         )
         or "a place"
     )

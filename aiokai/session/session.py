@@ -120,7 +120,7 @@ class Session:
         """Sorts the gangs of one queue: by the plugins' keys, then the older first, then by name."""
         facts = self.gang(row)
         created = int(self.facts.gangs.created_s[row])
-        return (*self._gang_keys[row].tolist(), created, facts.namespace, facts.name, facts.dialect)
+        return (*self._gang_keys[row].tolist(), created, facts.namespace, facts.name, facts.dialect, facts.lone)
 
     def tasks_of(self, gang: int) -> list[int]:
         """The gang's tasks: higher priority first, then as people count names."""
@@ -256,7 +256,7 @@ def _table(snapshot: Snapshot, ledger: Ledger, weights: Weights) -> Table:
     leaves = 1 << max(nodes - 1, 1).bit_length()
     slots = max(min(classes, _TREE_SLOTS), 1)
     trees = Trees(
-        rating=np.full((slots, 2 * leaves), -1, np.int64),
+        rating=np.empty((slots, 2 * leaves), np.int64),
         slot=np.full(classes, -1, np.int32),
         owner=np.full(slots, -1, np.int32),
         seen=np.full(slots, -1, np.int64),
