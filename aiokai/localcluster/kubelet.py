@@ -157,6 +157,7 @@ class Kubelets:
             node.hold(pod)
         except InvalidObjectError as error:
             log.warning("pod %s runs and cannot be read: %s", _name(pod), error, extra={"pod": _name(pod)})
+            node.release(pod.metadata.uid)
             return
         self._arm(node, pod, plan, _began(pod))
 

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -6,7 +7,7 @@ import pytest
 
 from aiokai.client.resource import LEASES, NODES
 from aiokai.devices.vgpu import BIND_PHASE, TO_ALLOCATE, Grant, annotations_of, parse_registration
-from aiokai.errors import NotFoundError
+from aiokai.errors import NotFoundError, UnavailableError
 from aiokai.localcluster.deviceplugin import STARTED_DEVICES, SharedCards
 from aiokai.localcluster.kubelet import LEASE_NAMESPACE
 from aiokai.localcluster.nodes import NodeTemplate, Taint
@@ -158,6 +159,21 @@ class TestRunning:
             runs = world.get("runs")
             assert runs is not None
             assert (runs.status.phase, runs.status.start_time) == ("Running", started)
+
+    async def test_a_server_that_fails_now_and_then_is_asked_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        name, patch, calls = world.node("n"), world.client.patch, itertools.count()
+
+        async def flaky(*words: Any, **options: Any) -> Any:
+            if next(calls) % 2:
+                return await patch(*words, **options)
+            raise UnavailableError("not now")
+
+        monkeypatch.setattr(world.client, "patch", flaky)
+        async with world.kubelets(NodeTemplate(name)):
+            await world.place("p", name, annotations={keys.RUN_FOR: "0s"})
+            await world.phase("p", "Succeeded")
 
 
 class TestAdmission:
