@@ -7,18 +7,20 @@ exist already has nothing to hold back, so only its queue is asked. With `agains
 
 import numpy as np
 
+from aiokai.model.pod_group import GangPhase
 from aiokai.model.reasons import Reason
 from aiokai.session.explain import amounts, over_capability, refusal
 from aiokai.session.order import GangQueue
 from aiokai.session.quantum import quantum_of
 from aiokai.session.session import Session
 from aiokai.snapshot.arrays import I64
+from aiokai.snapshot.derive import PHASE_CODES
 
 
 def enqueue(session: Session) -> None:
     ledger, nodes = session.ledger, session.facts.nodes
     room: I64 = np.maximum(ledger.node_idle + ledger.node_releasing, 0)[nodes.live].sum(axis=0)
-    queue = GangQueue(session, session.gangs_with_work())
+    queue = GangQueue(session, session.gangs_with_work() + _without_pods(session))
     while (gang := queue.pop()) is not None:
         request, charge, exists = _outstanding(session, gang)
         fits = bool((request <= room)[request > 0].all())
@@ -36,6 +38,16 @@ def enqueue(session: Session) -> None:
             room = room - request
         queue.moved(gang)
     session.expected[:] = 0
+
+
+def _without_pods(session: Session) -> list[int]:
+    """Gangs admitted before of which no pod exists yet: the room that they were admitted for is still theirs."""
+    gangs, of_gang = session.facts.gangs, session.facts.tasks.gang
+    has_pods = np.zeros(len(session.snapshot.gangs), np.bool_)
+    has_pods[of_gang[of_gang >= 0]] = True
+    waits = gangs.live & (gangs.written[:, 0] == PHASE_CODES[GangPhase.INQUEUE]) & ~has_pods
+    waits &= session.admitted & (gangs.obstacle == 0) & (gangs.queue >= 0)
+    return [int(gang) for gang in np.flatnonzero(waits) if session.facts.queues.obstacle[gangs.queue[gang]] == 0]
 
 
 def _outstanding(session: Session, gang: int) -> tuple[I64, I64, bool]:

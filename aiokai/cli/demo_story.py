@@ -62,7 +62,7 @@ class Story:
         self.jobs: dict[str, JobStory] = {}
         self.nodes: dict[str, NodeStory] = {}
         self.training_together = False
-        """Whether two gangs ever ran at once of which only one fits."""
+        """Whether two gangs ever had pods at once of which only one fits."""
 
     def observe(self, at_s: float, jobs: Iterable[Job], pods: Iterable[Pod], nodes: Iterable[Node]) -> list[str]:
         """Take in how things are now.
@@ -76,8 +76,8 @@ class Story:
             happened += self._observe_job(at_s, job, own)
         for node in nodes:
             self._observe_node(node, [pod for pod in pods if pod.spec.node_name == node.metadata.name])
-        active = [name for name in ("train-a", "train-b") if self.jobs.get(name, _NOBODY).states["running"]]
-        self.training_together |= len(active) > 1
+        states = [self.jobs.get(name, _NOBODY).states for name in ("train-a", "train-b")]
+        self.training_together |= all(pods["running"] or pods["waiting"] for pods in states)
         return happened
 
     def is_over(self) -> bool:

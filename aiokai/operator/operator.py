@@ -74,7 +74,13 @@ class Operator:
         self._writes = LowPriorityWrites(lambda: self._binder.in_flight > 0)
         self._events = EventRecorder(client, self._writes)
         self._invalid = InvalidObjects(client, self._writes, self._events, self.metrics)
-        self._status = StatusWriter(client, self._writes, self._cluster, self._binder.is_sending)
+        self._status = StatusWriter(
+            client,
+            self._writes,
+            self._cluster,
+            self._binder.is_sending,
+            lambda it: self._cluster.cache.apply_pod_group(it),
+        )
         self._dispatcher = Dispatcher(self._binder, self._status, self._events, self._cluster, self.metrics)
         self._cycles = CycleLoop(
             self._cluster, self._dispatcher, self.metrics, self._session_thread, lambda: config_file.current
