@@ -191,7 +191,7 @@ def assert_same(mirror: Mirror) -> None:
         assert mine_decided[part] == value, part
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(sequence=st.lists(events, max_size=40), often=st.booleans())
 def test_after_any_events_the_cache_says_what_the_objects_say(sequence: list[Event], often: bool) -> None:
     mirror = Mirror()
