@@ -5,8 +5,16 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
-from tests.support.controlplane import ControlPlane, find_program
+from tests.support.controlplane import COLLECTORS, ControlPlane, find_program
+
+COUNTERS = ("disruption-controller", "resourcequota-controller")
+"""What keeps the status of PodDisruptionBudgets and ResourceQuotas; localcluster does it too."""
+
+# A first call may compile a kernel; a test that hangs is stopped by pytest-timeout.
+settings.register_profile("aiokai", deadline=None)
+settings.load_profile("aiokai")
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +25,7 @@ def control_plane() -> Iterator[ControlPlane]:
         if os.environ.get("AIOKAI_REQUIRE_CONTROLPLANE") == "1":
             pytest.fail(missing, pytrace=False)
         pytest.skip(missing)
-    with ControlPlane() as control_plane:
+    with ControlPlane(controllers=(*COLLECTORS, *COUNTERS)) as control_plane:
         yield control_plane
 
 

@@ -11,7 +11,9 @@ import contextlib
 import yaml
 from aiohttp import web
 
+from aiokai.localcluster.budgets import Budgets
 from aiokai.localcluster.crds import custom_resources
+from aiokai.localcluster.evictions import Evictions
 from aiokai.localcluster.garbage import Garbage
 from aiokai.localcluster.kinds import builtin_resources, first_objects
 from aiokai.localcluster.objects import decode
@@ -31,9 +33,10 @@ class LocalCluster:
         self._store = Store()
         self._catalog = Catalog()
         self._writes = Writes(self._store, self._catalog)
-        self._server = ApiServer(self._store, self._catalog, self._writes)
+        evictions = Evictions(self._store, self._catalog, self._writes)
+        self._server = ApiServer(self._store, self._catalog, self._writes, evictions)
         self._runner: web.AppRunner | None = None
-        self._garbage: asyncio.Task[None] | None = None
+        self._controllers: list[asyncio.Task[None]] = []
         self._url = ""
         for resource in builtin_resources(self._store):
             self._catalog.add(resource)
@@ -46,7 +49,7 @@ class LocalCluster:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve; port 0 takes a free one."""
-        collector = Garbage(self._store, self._catalog, self._writes)
+        runs = [make(self._store, self._catalog, self._writes).run for make in (Garbage, Budgets)]
         for group, version, plural, obj in first_objects():
             self._writes.create(self._catalog.find(group, version, plural), "", obj)
         self._runner = web.AppRunner(
@@ -54,7 +57,7 @@ class LocalCluster:
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
-        self._garbage = asyncio.create_task(collector.run(), name="localcluster-garbage")
+        self._controllers = [asyncio.create_task(run()) for run in runs]
         self._url = f"http://{host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
@@ -62,10 +65,10 @@ class LocalCluster:
         self._server.close_watches()
         if self._runner is not None:
             await self._runner.cleanup()
-        if self._garbage is not None:
-            self._garbage.cancel()
+        for controller in self._controllers:
+            controller.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._garbage
+                await controller
 
     def kubeconfig(self) -> str:
         """A kubeconfig file for this cluster, as text."""

@@ -9,9 +9,9 @@ WIDE = 1
 _NONE = "<none>"
 
 
-def _text(name: str, path: str, priority: int = 0) -> Column:
+def _text(name: str, path: str, priority: int = 0, absent: str = _NONE) -> Column:
     find = path_cell(path)
-    return Column(name, "string", lambda obj: find(obj) or _NONE, priority)
+    return Column(name, "string", lambda obj: find(obj) or absent, priority)
 
 
 def _number(name: str, *path: str) -> Column:
@@ -157,8 +157,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "poddisruptionbudgets": (
         NAME,
-        _text("Min Available", ".spec.minAvailable"),
-        _text("Max Unavailable", ".spec.maxUnavailable"),
+        _text("Min Available", ".spec.minAvailable", absent="N/A"),
+        _text("Max Unavailable", ".spec.maxUnavailable", absent="N/A"),
         _number("Allowed Disruptions", "status", "disruptionsAllowed"),
         AGE,
     ),

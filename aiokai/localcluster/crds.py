@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokai.localcluster.objects import Json, timestamp
 from aiokai.localcluster.resources import Resource
+from aiokai.localcluster.scale import declared_paths
 from aiokai.localcluster.schema import Schema
 from aiokai.localcluster.status import FieldError, forbidden_field, invalid_value, required
 from aiokai.localcluster.strategies import Strategy
@@ -110,7 +111,7 @@ def custom_resources(crd: Json) -> list[Resource]:
 def _resource(spec: Json, version: Json, stored_as: str) -> Resource:
     names, group = spec["names"], spec["group"]
     schema = Schema((version.get("schema") or {}).get("openAPIV3Schema") or {})
-    subresources = frozenset(version.get("subresources") or {}) & {"status"}
+    subresources = frozenset(version.get("subresources") or {}) & {"status", "scale"}
     api_version = f"{group}/{version['name']}"
     is_stored = api_version == stored_as
 
@@ -132,6 +133,7 @@ def _resource(spec: Json, version: Json, stored_as: str) -> Resource:
         categories=tuple(names.get("categories") or ()),
         subresources=subresources,
         selectable=tuple(field["jsonPath"].lstrip(".") for field in version.get("selectableFields") or ()),
+        scale=declared_paths((version.get("subresources") or {}).get("scale")),
         columns=_columns(version.get("additionalPrinterColumns") or []),
         schema=schema,
         from_stored=None if is_stored else _renamed(api_version),

@@ -15,8 +15,12 @@ VERSION: Json = {
     "platform": "linux/amd64",
 }
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-_SUBRESOURCE_KINDS = {"binding": "Binding"}
-_SUBRESOURCE_VERBS = {"binding": ["create"], "log": ["get"], "finalize": ["update"]}
+_SUBRESOURCE_KINDS: dict[str, Json] = {
+    "binding": {"kind": "Binding"},
+    "eviction": {"group": "policy", "version": "v1", "kind": "Eviction"},
+    "scale": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+}
+_SUBRESOURCE_VERBS = {"binding": ["create"], "eviction": ["create"], "log": ["get"], "finalize": ["update"]}
 _NAMELESS = {"singularName": "", "namespaced": False}
 _REVIEWS = {"authorization.k8s.io": {"v1": [("selfsubjectaccessreviews", "SelfSubjectAccessReview")]}}
 """Resources that only answer a POST and keep nothing."""
@@ -27,13 +31,17 @@ def core_versions() -> Json:
 
 
 def groups(catalog: Catalog) -> Json:
-    versions = {**{group: list(known) for group, known in _REVIEWS.items()}, **catalog.group_versions()}
-    listed = [_group(name, known) for name, known in versions.items() if name]
+    listed = [_group(name, known) for name, known in group_versions(catalog).items() if name]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
 
 
+def group_versions(catalog: Catalog) -> dict[str, list[str]]:
+    """The versions of each group; the core group is ''."""
+    return {**{group: list(known) for group, known in _REVIEWS.items()}, **catalog.group_versions()}
+
+
 def group(catalog: Catalog, name: str) -> Json | None:
-    versions = catalog.group_versions().get(name) or list(_REVIEWS.get(name, ()))
+    versions = group_versions(catalog).get(name)
     return {"kind": "APIGroup", "apiVersion": "v1"} | _group(name, versions) if versions else None
 
 
@@ -75,7 +83,8 @@ def _entries(resource: Resource) -> list[Json]:
             "name": f"{resource.plural}/{name}",
             "singularName": "",
             "namespaced": resource.namespaced,
-            "kind": _SUBRESOURCE_KINDS.get(name, resource.kind),
+            "kind": resource.kind,
+            **_SUBRESOURCE_KINDS.get(name, {}),
             "verbs": _SUBRESOURCE_VERBS.get(name, ["get", "patch", "update"]),
         }
         for name in sorted(resource.subresources)

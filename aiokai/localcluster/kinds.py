@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from aiokai.localcluster import metadata
+from aiokai.localcluster import metadata, scale
 from aiokai.localcluster.columns import COLUMNS
 from aiokai.localcluster.crds import CrdStrategy
 from aiokai.localcluster.objects import Json, decode
@@ -12,6 +12,7 @@ from aiokai.localcluster.pods import PodStrategy, Priority, UnknownPriorityClass
 from aiokai.localcluster.resources import Resource
 from aiokai.localcluster.store import Store
 from aiokai.localcluster.strategies import (
+    BudgetStrategy,
     ConfigStrategy,
     NamespaceStrategy,
     PriorityClassStrategy,
@@ -33,21 +34,25 @@ _EVENT_FIELDS = (
     "involvedObject.kind involvedObject.namespace involvedObject.name involvedObject.uid involvedObject.apiVersion "
     "involvedObject.resourceVersion involvedObject.fieldPath reason reportingComponent source type"
 )
+_UNCOUNTED = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
 _PLAIN = Strategy()
 _COUNTING = Strategy(counts_generations=True)
 _COMPUTED = Strategy(counts_generations=True, initial_status={})
+_BUDGET = BudgetStrategy(counts_generations=True, initial_status=_UNCOUNTED, unconditional_update=False)
 _WORKLOAD = WorkloadStrategy(counts_generations=True)
 _NAMED_AS_PATH = Strategy(name_rule=metadata.path_segment)
 
 
 def builtin_resources(store: Store) -> Iterator[Resource]:
     core = partial(_resource, "", "v1")
-    apps = partial(_resource, "apps", "v1", strategy=_WORKLOAD, subs="status")
+    apps = partial(_resource, "apps", "v1", strategy=_WORKLOAD)
+    scaled = partial(apps, subs="status scale", scale=scale.WORKLOAD)
     rbac = partial(_resource, "rbac.authorization.k8s.io", "v1", strategy=_NAMED_AS_PATH)
     pods = PodStrategy(priority_of=partial(_priority_of, store))
     pending = Strategy(initial_status={"phase": "Pending"})
 
-    yield core("pods", "Pod", "po", strategy=pods, subs="status binding log", fields=_POD_FIELDS, returns_deleted=True)
+    yield core("pods", "Pod", "po", strategy=pods, subs="status binding eviction log",
+               fields=_POD_FIELDS, returns_deleted=True)  # fmt: skip
     yield core("nodes", "Node", "no", namespaced=False, subs="status", fields="spec.unschedulable")
     yield core("namespaces", "Namespace", "ns", namespaced=False, subs="status finalize", fields="status.phase",
                strategy=NamespaceStrategy(name_rule=metadata.dns_label), returns_deleted=True)  # fmt: skip
@@ -65,13 +70,13 @@ def builtin_resources(store: Store) -> Iterator[Resource]:
     yield core("resourcequotas", "ResourceQuota", "quota", subs="status", returns_deleted=True)
     yield core("limitranges", "LimitRange", "limits")
 
-    yield apps("deployments", "Deployment", "deploy")
-    yield apps("replicasets", "ReplicaSet", "rs", fields="status.replicas")
-    yield apps("statefulsets", "StatefulSet", "sts")
-    yield apps("daemonsets", "DaemonSet", "ds")
+    yield scaled("deployments", "Deployment", "deploy")
+    yield scaled("replicasets", "ReplicaSet", "rs", fields="status.replicas")
+    yield scaled("statefulsets", "StatefulSet", "sts")
+    yield apps("daemonsets", "DaemonSet", "ds", subs="status")
     yield _resource("batch", "v1", "jobs", "Job", strategy=_COMPUTED, subs="status", fields="status.successful")
-    yield _resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", strategy=_COMPUTED,
-                    subs="status")  # fmt: skip
+    yield _resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb",
+                    strategy=_BUDGET, subs="status")  # fmt: skip
     yield _resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", "netpol", strategy=_COUNTING)
     yield _resource("coordination.k8s.io", "v1", "leases", "Lease", strategy=Strategy(unconditional_update=False))
     yield _resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", "pc", namespaced=False,

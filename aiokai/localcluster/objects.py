@@ -24,6 +24,10 @@ def timestamp(after_s: float = 0) -> str:
     return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=after_s)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds_since(time: str) -> float:
+    return (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(time)).total_seconds()
+
+
 def with_head(obj: Json) -> Json:
     """An object whose JSON begins with apiVersion and kind, whatever order they came in."""
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], **obj}

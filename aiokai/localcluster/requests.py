@@ -108,14 +108,19 @@ async def change_in(request: web.Request, resource: Resource) -> Change:
 async def deletion_in(request: web.Request) -> Deletion:
     """Raises: Refusal 400."""
     body = await object_in(request)
-    grace_s = number_in(request, "gracePeriodSeconds") if "gracePeriodSeconds" in request.query else None
-    policy = request.query.get("propagationPolicy") or body.get("propagationPolicy")
-    if policy is None and body.get("orphanDependents"):
-        policy = "Orphan"
-    preconditions = body.get("preconditions") or {}
+    if "gracePeriodSeconds" in request.query:
+        body["gracePeriodSeconds"] = number_in(request, "gracePeriodSeconds")
+    if policy := request.query.get("propagationPolicy"):
+        body["propagationPolicy"] = policy
+    return deletion_of(body)
+
+
+def deletion_of(options: Json) -> Deletion:
+    """What DeleteOptions mean."""
+    preconditions = options.get("preconditions") or {}
     return Deletion(
-        grace_period_s=body.get("gracePeriodSeconds") if grace_s is None else grace_s,
-        policy=policy or "Background",
+        grace_period_s=options.get("gracePeriodSeconds"),
+        policy=options.get("propagationPolicy") or ("Orphan" if options.get("orphanDependents") else "Background"),
         uid=preconditions.get("uid"),
         version=preconditions.get("resourceVersion"),
     )

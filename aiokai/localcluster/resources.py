@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from aiokai.localcluster.objects import Json, dig, encode, text_of, with_head
+from aiokai.localcluster.scale import ScalePaths
 from aiokai.localcluster.schema import Schema
 from aiokai.localcluster.status import no_such_path
 from aiokai.localcluster.store import Stored
@@ -45,6 +46,8 @@ class Resource:
     """The collection of another resource whose objects these are."""
     from_stored: Callable[[Json], None] | None = None
     to_stored: Callable[[Json], None] | None = None
+    scale: ScalePaths | None = None
+    """Where the replicas are, if there is a scale subresource."""
     returns_deleted: bool = False
     """A deletion answers with the object, not with a Status."""
     _paths: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)

@@ -7,7 +7,7 @@ to be passed over.
 
 import re
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiokai.localcluster.status import bad_request
 
@@ -48,6 +48,37 @@ Selector = tuple[Requirement, ...]
 
 def matches(selector: Selector, found: Mapping[str, str]) -> bool:
     return all(requirement.holds(found) for requirement in selector)
+
+
+def selector_of(declared: Any) -> Selector | None:
+    """`matchLabels` and `matchExpressions` of an object; None, which is to find nothing, if there are neither."""
+    if declared is None:
+        return None
+    equal = [Requirement(key, "in", frozenset({value})) for key, value in (declared.get("matchLabels") or {}).items()]
+    return *equal, *(
+        Requirement(one["key"], _OPERATORS.get(one["operator"], "absent"), frozenset(one.get("values") or ()))
+        for one in declared.get("matchExpressions") or ()
+    )
+
+
+_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "absent"}
+
+
+def text_of_selector(declared: Any) -> str:
+    """The same in the words of a query."""
+    return ",".join(_text_of_requirement(one) for one in sorted(selector_of(declared) or (), key=lambda it: it.key))
+
+
+def _text_of_requirement(requirement: Requirement) -> str:
+    values = ",".join(sorted(requirement.values))
+    match requirement.operator:
+        case "exists":
+            return requirement.key
+        case "absent":
+            return f"!{requirement.key}"
+        case "in" if len(requirement.values) == 1:
+            return f"{requirement.key}={values}"
+    return f"{requirement.key} {requirement.operator} ({values})"
 
 
 def parse_label_selector(text: str) -> Selector:

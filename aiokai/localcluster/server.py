@@ -11,6 +11,7 @@ from aiohttp import web
 
 from aiokai.localcluster import discovery, openapi, openapi_v2, status
 from aiokai.localcluster.answers import form_of
+from aiokai.localcluster.evictions import Evictions
 from aiokai.localcluster.lists import list_page
 from aiokai.localcluster.objects import Json, dig, encode
 from aiokai.localcluster.requests import (
@@ -25,9 +26,10 @@ from aiokai.localcluster.requests import (
     start_of,
     target_of,
 )
-from aiokai.localcluster.resources import Catalog
+from aiokai.localcluster.resources import Catalog, Resource
+from aiokai.localcluster.scale import rescaled, scale_of
 from aiokai.localcluster.status import Refusal
-from aiokai.localcluster.store import Store
+from aiokai.localcluster.store import Store, Stored
 from aiokai.localcluster.watches import Watch, error_line
 from aiokai.localcluster.writes import Options, Writes
 
@@ -42,10 +44,11 @@ Verb = Callable[["ApiServer", web.Request, Target], Awaitable[web.StreamResponse
 class ApiServer:
     """The HTTP side of one cluster."""
 
-    def __init__(self, store: Store, catalog: Catalog, writes: Writes) -> None:
+    def __init__(self, store: Store, catalog: Catalog, writes: Writes, evictions: Evictions) -> None:
         self._store = store
         self._catalog = catalog
         self._writes = writes
+        self._evictions = evictions
         self._watches: set[Watch] = set()
 
     def application(self) -> web.Application:
@@ -70,7 +73,10 @@ class ApiServer:
             # One bad request must not look like a broken connection to a client.
             _log.exception("%s %s failed", request.method, request.path)
             answer = status.internal_error(repr(error))
-        return _json(answer.status(), answer.code)
+        response = _json(answer.status(), answer.code)
+        if wait_s := (answer.details or {}).get("retryAfterSeconds"):
+            response.headers["Retry-After"] = str(wait_s)
+        return response
 
     def _answer_about_itself(self, request: web.Request) -> web.Response | None:
         """Discovery, OpenAPI, version and health; None if the request is about objects."""
@@ -195,6 +201,30 @@ class ApiServer:
         self._writes.bind(target.resource, (target.namespace, target.name), binding, options)
         return _json(status.success() | {"code": 201}, 201)
 
+    async def _evict(self, request: web.Request, target: Target) -> web.Response:
+        eviction, options = await object_in(request), options_of(request)
+        self._evictions.evict((target.namespace, target.name), eviction, options)
+        return _json(status.success() | {"code": 201}, 201)
+
+    async def _scale(self, _: web.Request, target: Target) -> web.Response:
+        stored = self._writes.find(target.resource, (target.namespace, target.name))
+        return _as_scale(target.resource, stored)
+
+    async def _rescale(self, request: web.Request, target: Target) -> web.Response:
+        resource, options = target.resource, options_of(request)
+        if request.method == "PATCH":
+            change = await change_in(request, resource)
+        else:
+            scale = await object_in(request)
+            change = lambda _: scale  # noqa: E731 - as the other branch, a function
+        paths = resource.scale
+        assert paths is not None
+        key = (target.namespace, target.name)
+        stored = self._writes.update(
+            resource, key, lambda obj: rescaled(obj, paths, change(scale_of(obj, paths))), options
+        )
+        return _as_scale(resource, stored)
+
     async def _logs(self, _: web.Request, target: Target) -> web.Response:
         self._writes.find(target.resource, (target.namespace, target.name))
         return web.Response(text="(no container runs here, so there is no log)\n")
@@ -222,6 +252,8 @@ _SUBRESOURCE_VERBS: dict[str, dict[str, Verb]] = {
     "status": {"GET": ApiServer._get, "PUT": ApiServer._replace, "PATCH": ApiServer._patch},
     "finalize": {"PUT": ApiServer._replace},
     "binding": {"POST": ApiServer._bind},
+    "eviction": {"POST": ApiServer._evict},
+    "scale": {"GET": ApiServer._scale, "PUT": ApiServer._rescale, "PATCH": ApiServer._rescale},
     "log": {"GET": ApiServer._logs},
 }
 
@@ -235,6 +267,11 @@ def _verbs(target: Target) -> dict[str, Verb]:
 def _needs_namespace(request: web.Request, target: Target) -> bool:
     """Only a list may go across namespaces."""
     return bool(target.name) or request.method != "GET"
+
+
+def _as_scale(resource: Resource, stored: Stored) -> web.Response:
+    assert resource.scale is not None
+    return _json(scale_of(resource.opened(stored), resource.scale))
 
 
 def _json(body: Json | bytes, code: int = 200) -> web.Response:

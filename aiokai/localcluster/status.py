@@ -28,8 +28,9 @@ class Refusal(Exception):  # noqa: N818 - an answer to a client, not a fault of 
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details:
             body["details"] = self.details
         return body | {"code": self.code}

@@ -5,11 +5,13 @@ itself. Pods are in pods.py, custom kinds in crds.py.
 """
 # ruff: noqa: ARG002 - a hook need not use all that it is offered
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from aiokai.localcluster import metadata
 from aiokai.localcluster.objects import Json, dig
-from aiokai.localcluster.status import FieldError, forbidden_field, invalid_value
+from aiokai.localcluster.status import FieldError, forbidden_field, invalid_value, unsupported
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,34 @@ class PriorityClassStrategy(Strategy):
             for field in ("value", "preemptionPolicy")
             if new.get(field) != old.get(field)
         ]
+
+
+class BudgetStrategy(Strategy):
+    """PodDisruptionBudgets."""
+
+    def check(self, obj: Json) -> list[FieldError]:
+        spec = obj["spec"]
+        errors = []
+        if "minAvailable" in spec and "maxUnavailable" in spec:
+            errors.append(invalid_value("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
+        errors += [
+            invalid_value(f"spec.{field}", spec[field], why)
+            for field in ("minAvailable", "maxUnavailable")
+            if (why := _no_amount(spec.get(field, 0)))
+        ]
+        policy, policies = spec.get("unhealthyPodEvictionPolicy"), ("AlwaysAllow", "IfHealthyBudget")
+        if policy is not None and policy not in policies:
+            errors.append(unsupported("spec.unhealthyPodEvictionPolicy", policy, policies))
+        return errors
+
+
+def _no_amount(value: Any) -> str:
+    """Why a value is neither a number of pods nor a share of them; empty if it is."""
+    if isinstance(value, int):
+        return "must be greater than or equal to 0" if value < 0 else ""
+    if not re.fullmatch(r"[0-9]+%", str(value)):
+        return "must be an integer or percentage (e.g '5%')"
+    return "must not be greater than 100%" if int(value[:-1]) > 100 else ""
 
 
 class ConfigStrategy(Strategy):
