@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from aiokai.localcluster import discovery, openapi, openapi_v2, status
+from aiokai.localcluster import aggregated, discovery, openapi, openapi_v2, status
 from aiokai.localcluster.answers import form_of
 from aiokai.localcluster.evictions import Evictions
 from aiokai.localcluster.lists import list_page
@@ -82,7 +82,11 @@ class ApiServer:
         """Discovery, OpenAPI, version and health; None if the request is about objects."""
         if request.path.rstrip("/") in _HEALTH or request.path.startswith(("/livez/", "/readyz/", "/healthz/")):
             return web.Response(text="ok")
-        match [part for part in request.path.split("/") if part]:
+        parts = [part for part in request.path.split("/") if part]
+        if parts in (["api"], ["apis"]) and aggregated.is_wanted(request.headers.get("Accept", "")):
+            lists = aggregated.core_group if parts == ["api"] else aggregated.other_groups
+            return web.Response(body=encode(lists(self._catalog)), headers={"Content-Type": aggregated.CONTENT_TYPE})
+        match parts:
             case []:
                 found: Json | None = {"paths": ["/api", "/apis", "/livez", "/openapi/v3", "/readyz", "/version"]}
             case ["version"]:
