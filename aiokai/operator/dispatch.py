@@ -82,7 +82,9 @@ class Dispatcher:
         )  # fmt: skip
 
     def started(self, decision: GangDecision, about: Regarding) -> None:
-        """Every pod that was decided at once is bound."""
+        """Every pod that was decided at once is bound. A lone pod shows it itself: no write more for each of them."""
+        if decision.gang.lone:
+            return
         nodes = Counter(bind.node for bind in decision.binds)
         named = ", ".join(f"{count} on {node}" for node, count in nodes.most_common(NODES_NAMED))
         more = f" and {len(nodes) - NODES_NAMED} more nodes" if len(nodes) > NODES_NAMED else ""
