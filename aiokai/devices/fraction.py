@@ -7,13 +7,15 @@ from typing import Final
 
 from aiokai.model.kube import Pod
 
-_ANNOTATIONS: Final = ("gpu-fraction", "gpu-memory", "gpu-fraction-num-devices")
+FRACTION: Final = "gpu-fraction"
+MEMORY: Final = "gpu-memory"
+ANNOTATIONS: Final = (FRACTION, MEMORY, "gpu-fraction-num-devices")
 _RESOURCE_PREFIX: Final = "koordinator.sh/gpu"
 
 
 def fraction_asked(pod: Pod) -> str | None:
     """The field in which the pod asks for a share of a GPU; None if it asks for none."""
-    for name in _ANNOTATIONS:
+    for name in ANNOTATIONS:
         if name in (pod.metadata.annotations or {}):
             return f"metadata.annotations[{name}]"
     for i, container in enumerate(pod.spec.containers):

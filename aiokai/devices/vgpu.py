@@ -20,6 +20,8 @@ BIND_PHASE: Final = "volcano.sh/bind-phase"
 _NODE: Final = "volcano.sh/vgpu-node"
 _TIME: Final = "volcano.sh/vgpu-time"
 _BIND_TIME: Final = "volcano.sh/bind-time"
+WRITTEN: Final = frozenset({ALLOCATED, TO_ALLOCATE, BIND_PHASE, _NODE, _TIME, _BIND_TIME})
+"""All annotations that come with a pod's Binding."""
 _ALIASES: Final = ("nvidia.com/vgpu-number", "nvidia.com/vgpu-memory", "nvidia.com/vgpu-cores")
 
 
