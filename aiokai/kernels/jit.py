@@ -1,7 +1,11 @@
 """The one place where numba's options and the kernels' cache are chosen.
 
-A cached kernel does not notice an edit to a helper in another file, so the cache folder is named by a hash of all
-kernel sources and of the records they take. It lies in `$AIOKAI_CACHE`, else in the user's cache folder.
+Compiled kernels are looked for in two folders: those that came with an image (`$AIOKAI_KERNELS`, never written to),
+and the cache of whoever runs this (`$AIOKAI_CACHE`, else the user's cache folder). A cache saves time and nothing else:
+what cannot be read, does not fit this processor or cannot be written down is compiled again at the next start.
+
+A cached kernel does not notice an edit to a helper in another file, so the folder inside is named by a hash of all
+kernel sources and of the records they take.
 """
 
 import hashlib
@@ -14,15 +18,32 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def cache_folder() -> Path:
-    """Where this version's compiled kernels are kept."""
-    base = os.environ.get("AIOKAI_CACHE")
-    home = Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aiokai"
+def cache_folders() -> tuple[Path, ...]:
+    """Where this version's compiled kernels are looked for, in this order; they are written to the last."""
+    bases = [Path(ready)] if (ready := os.environ.get("AIOKAI_KERNELS")) else []
+    if own := _own_base():
+        bases.append(own)
+    return tuple(base / _version() for base in bases)
+
+
+def _own_base() -> Path | None:
+    """The cache of whoever runs this; None for a user of whom the system knows no home."""
+    if named := os.environ.get("AIOKAI_CACHE"):
+        return Path(named)
+    if caches := os.environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "aiokai"
+    try:
+        return Path.home() / ".cache" / "aiokai"
+    except RuntimeError:
+        return None
+
+
+def _version() -> str:
     here = Path(__file__).parent
     digest = hashlib.sha256()
     for source in (*sorted(here.glob("*.py")), here.parent / "snapshot" / "arrays.py"):
         digest.update(source.read_bytes())
-    return home / f"kernels-{digest.hexdigest()[:16]}"
+    return f"kernels-{digest.hexdigest()[:16]}"
 
 
 if TYPE_CHECKING:
@@ -31,5 +52,13 @@ if TYPE_CHECKING:
 else:
     import numba
 
-    numba.config.CACHE_DIR = str(cache_folder())
-    kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
+    from aiokai.kernels.kernel_cache import KernelCache
+
+    _FOLDERS = cache_folders()
+
+    def kernel(fn):
+        """Have `fn` compiled when it is first called with arguments of new types."""
+        compiled = numba.njit(nogil=True, error_model="numpy")(fn)
+        if compiled is not fn:  # as it is with NUMBA_DISABLE_JIT
+            compiled._cache = KernelCache(fn, _FOLDERS)
+        return compiled
