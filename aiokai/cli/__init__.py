@@ -6,6 +6,7 @@ from aiokai.cli.crds import crds
 from aiokai.cli.demo import demo
 from aiokai.cli.operator import operator
 from aiokai.cli.up import up
+from aiokai.cli.warm_up import warm_up
 
 app = typer.Typer(
     name="aiokai",
@@ -19,3 +20,4 @@ app.command()(demo)
 app.command()(up)
 app.command()(operator)
 app.command()(crds)
+app.command()(warm_up)
