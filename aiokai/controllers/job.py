@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from pydantic import ValidationError
 
 from aiokai.controllers.changes import Answer, Answers, Body, Changes, Create, Delete, Event, Patch
 from aiokai.controllers.jobplugins import plugin_objects
@@ -39,7 +38,7 @@ from aiokai.errors import InvalidObjectError
 from aiokai.model.base import Envelope
 from aiokai.model.conditions import ConditionStatus, with_condition, without_condition
 from aiokai.model.configuration import Configuration
-from aiokai.model.job import Job, JobPhase, JobSpec, JobState, JobStatus, TaskSpec
+from aiokai.model.job import Job, JobPhase, JobState, JobStatus, TaskSpec
 from aiokai.model.keys import CONTENT
 from aiokai.model.kube import ObjectMeta, Pod
 from aiokai.model.merge_patch import merge_patch
@@ -51,6 +50,7 @@ OTHER_CHILDREN: Final = (SERVICES, CONFIG_MAPS, NETWORK_POLICIES)
 
 INVALID: Final = "Invalid"
 REFUSED: Final = "Refused"
+WITHOUT_EFFECT: Final = "FieldsWithoutEffect"
 LONGEST_BACKOFF_S: Final = 300.0
 
 
@@ -72,7 +72,7 @@ def reconcile(
 ) -> Changes:
     """What is to be done for the Job in `body` (the whole object, as JSON); nothing if another scheduler's it is."""
     envelope = msgspec.convert(body, Envelope)
-    told = (envelope.spec or {}).get("schedulerName", JobSpec.model_fields["scheduler_name"].default)
+    told = (envelope.spec or {}).get("schedulerName") or dialect.scheduler_name
     if envelope.metadata.deletion_timestamp is not None or configuration.dialect_of(told) != dialect.name:
         return Changes()
     try:
@@ -84,10 +84,7 @@ def reconcile(
 
 def _invalid(envelope: Envelope, error: InvalidObjectError, now: datetime, dialect: Dialect) -> Changes:
     """A Job that cannot be read, or not be written as pods: it says so, and what runs of it is left alone."""
-    try:
-        status = JobStatus.model_validate(envelope.status or {})
-    except ValidationError:
-        status = JobStatus()
+    status = dialect.job.decode_status(envelope.status or {})
     obstacle = _Obstacle(INVALID, str(error))
     told = _told(status, Standing(_phase_of(status)), obstacle, envelope.metadata.generation, now)
     return _with_status(Changes(), status, told, envelope.status or {}, dialect)
@@ -180,7 +177,10 @@ class _Step:
         status = status_of(job, self._counts)
         told = _told(status, standing, self._attempts.obstacle, job.metadata.generation, self._now)
         changes = replace(changes, retry_after_s=self._attempts.retry_after_s)
-        return _with_status(changes, job.status, told, old_status, self._dialect)
+        changes = _with_status(changes, job.status, told, old_status, self._dialect)
+        if job.without_effect and not job.status.state.phase:
+            changes = replace(changes, events=(_without_effect(job), *changes.events))
+        return changes
 
     def _count(self) -> PodCounts:
         return count_pods(
@@ -381,6 +381,11 @@ def _with_status(
     """`changes` with the status, if it differs from what is written, and an Event for each transition."""
     patch = merge_patch(written, dialect.job.encode_status(new))
     return replace(changes, status=patch or None, events=tuple(_events(old, new)))
+
+
+def _without_effect(job: Job) -> Event:
+    fields = ", ".join(job.without_effect)
+    return Event("Warning", WITHOUT_EFFECT, f"the Job runs as if these were not set, they have no effect yet: {fields}")
 
 
 def _events(old: JobStatus, new: JobStatus) -> Iterator[Event]:

@@ -41,8 +41,10 @@ def make_pod(job: Job, task: TaskSpec, index: int, dialect: Dialect, configurati
     metadata, spec = template.get("metadata") or {}, template["spec"]
     place = {keys.task: task.name, keys.task_index: str(index)}
     annotations = place | {keys.pod_group: pod_group_name(job)}
-    if queue := queue_of(job, dialect):
+    queue = queue_of(job, dialect)
+    if queue:
         annotations[keys.queue] = queue
+    marks = dialect.pod_marks(job, task, index, queue)
     spec["schedulerName"] = spec.get("schedulerName") or job.spec.scheduler_name
     if job.spec.priority_class_name and not spec.get("priorityClassName"):
         spec["priorityClassName"] = job.spec.priority_class_name
@@ -51,8 +53,8 @@ def make_pod(job: Job, task: TaskSpec, index: int, dialect: Dialect, configurati
     change_pod(spec, PodPlace(job, task, index, name))
     made = owned(PODS, name, job, dialect, {"spec": spec})
     made["metadata"] |= {
-        "labels": (metadata.get("labels") or {}) | place | made["metadata"]["labels"],
-        "annotations": (metadata.get("annotations") or {}) | annotations,
+        "labels": {**(metadata.get("labels") or {}), **marks.labels, **place, **made["metadata"]["labels"]},
+        "annotations": {**(metadata.get("annotations") or {}), **marks.annotations, **annotations},
     }
     return made
 

@@ -4,6 +4,7 @@ Specs are pydantic models in camelCase, frozen. The API server has pruned unknow
 they are ignored; a configuration or a case file is read by nobody else, so there they are errors (`Strict`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -104,12 +105,17 @@ StatusT = TypeVar("StatusT", bound=UserModel)
 
 @dataclass(frozen=True, slots=True)
 class Custom(Generic[SpecT, StatusT]):
-    """An object of a kind of ours, or of another system read as ours."""
+    """An object of a kind of ours, or of another system read as ours.
+
+    Attributes:
+        without_effect: paths of fields that another system acts on, that are set here, and that aiokai does not know.
+    """
 
     dialect: str
     metadata: ObjectMeta
     spec: SpecT
     status: StatusT
+    without_effect: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -124,7 +130,19 @@ class Envelope(KubeStruct, frozen=True):
     status: dict[str, Any] | None = None
 
 
-_decode_envelope = msgspec.json.Decoder(Envelope).decode
+_envelope_decoder = msgspec.json.Decoder(Envelope)
+
+
+def decode_envelope(raw: bytes) -> Envelope:
+    """The outer shape of an object.
+
+    Raises:
+        InvalidObjectError: it is no object.
+    """
+    try:
+        return _envelope_decoder.decode(raw)
+    except msgspec.DecodeError as error:
+        raise InvalidObjectError("", str(error)) from error
 
 
 def decode_custom(
@@ -135,19 +153,20 @@ def decode_custom(
     Raises:
         InvalidObjectError: names the first wrong field by its path and says what is wrong with it.
     """
-    try:
-        envelope = raw if isinstance(raw, Envelope) else _decode_envelope(raw)
-    except msgspec.DecodeError as error:
-        raise InvalidObjectError("", str(error)) from error
+    envelope = raw if isinstance(raw, Envelope) else decode_envelope(raw)
     try:
         told = spec.model_validate(envelope.spec or {})
     except ValidationError as error:
         raise invalid_object("spec", error) from error
+    return Custom(dialect, envelope.metadata, told, decode_status(status, envelope.status or {}))
+
+
+def decode_status(status: type[StatusT], content: Mapping[str, Any]) -> StatusT:
+    """Read a status; one that cannot be read counts as empty, since we write it."""
     try:
-        known = status.model_validate(envelope.status or {})
+        return status.model_validate(content)
     except ValidationError:
-        known = status()
-    return Custom(dialect, envelope.metadata, told, known)
+        return status()
 
 
 def invalid_object(root: str, error: ValidationError) -> InvalidObjectError:

@@ -87,9 +87,25 @@ class Configuration(Strict):
                 raise ValueError(f"two entries of one {what} name: {', '.join(names)}")
         return self
 
+    @model_validator(mode="after")
+    def _a_scheduler_name_means_one_dialect(self) -> "Configuration":
+        taken: dict[str, str] = {}
+        for choice in self.dialects:
+            for name in choice.scheduler_names if choice.mode == "own" else ():
+                if taken.setdefault(name, choice.name) != choice.name:
+                    raise ValueError(
+                        f"scheduler name {name!r} is listed for two dialects: {taken[name]}, {choice.name}"
+                    )
+        return self
+
     @property
     def profile(self) -> Profile:
         return self.profiles[0]
+
+    @property
+    def owned_dialects(self) -> frozenset[str]:
+        """Those whose objects are reconciled and written to, as far as they name one of our scheduler names."""
+        return frozenset(choice.name for choice in self.dialects if choice.mode == "own")
 
     def dialect_of(self, scheduler_name: str) -> str | None:
         """The dialect whose pods name this scheduler, None if it is not one of ours."""

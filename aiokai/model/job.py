@@ -179,16 +179,21 @@ class JobSpec(UserModel):
 
 
 class JobPhase(StrEnum):
-    """Where a Job stands. Pending: too few of its pods run; Completed, Failed: it has ended and stays so."""
+    """Where a Job stands. Pending: too few of its pods run; the others but Running: it has ended and stays so.
+
+    Aborted and Terminated are found on Jobs that another system has stopped; nothing here leads to them yet.
+    """
 
     PENDING = "Pending"
     RUNNING = "Running"
     COMPLETED = "Completed"
     FAILED = "Failed"
+    ABORTED = "Aborted"
+    TERMINATED = "Terminated"
 
     @property
     def ended(self) -> bool:
-        return self in (JobPhase.COMPLETED, JobPhase.FAILED)
+        return self not in (JobPhase.PENDING, JobPhase.RUNNING)
 
 
 class JobState(UserModel):

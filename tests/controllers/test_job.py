@@ -435,5 +435,13 @@ def test_while_it_waits_a_job_says_what_the_scheduler_says_of_its_gang(kind: str
 
 def test_a_phase_that_is_not_known_begins_anew() -> None:
     world = World(task())
-    world.body["status"] = {"state": {"phase": "Aborted"}}
+    world.body["status"] = {"state": {"phase": "Suspended"}}
     assert world.settle().phase == "Pending"
+
+
+@pytest.mark.parametrize("phase", ["Aborted", "Terminated"])
+def test_a_job_that_was_stopped_is_not_started(phase: str) -> None:
+    world = World(task())
+    world.body["status"] = {"state": {"phase": phase}}
+    assert world.settle().phase == phase
+    assert not world.objects
