@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aiokai.model.keys import QUEUE
+from aiokai.dialects import DIALECTS
 from aiokai.model.reasons import Reason
 from aiokai.session.decisions import Verdict
 from aiokai.session.explain import refusal
@@ -34,7 +34,7 @@ def explain_obstacle(session: Session, gang: int) -> Verdict:
 
 
 def _of_the_gang(facts: GangFacts, reason: Reason) -> str:
-    where = f"metadata.annotations[{QUEUE}]" if facts.lone else "spec.queue"
+    where = f"metadata.annotations[{DIALECTS[facts.dialect].keys.queue}]" if facts.lone else "spec.queue"
     match reason:
         case Reason.QUEUE_NOT_FOUND:
             return f"{where}: there is no queue {facts.queue!r}"

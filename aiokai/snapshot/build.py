@@ -110,7 +110,8 @@ class _Build:
 
     def _queue_name(self, key: GangKey) -> str:
         group, pod = self.groups.get(key), self._speaker(key)
-        return queue_of(pod.queue if pod else "", group.spec.queue if group else "", self.namespaces.get(key.namespace))
+        namespace = self.namespaces.get(key.namespace)
+        return queue_of(pod.queue if pod else "", group.spec.queue if group else "", namespace, key.dialect)
 
     def _queue_of_gang(self, gang: int) -> int:
         referred = derive.referred_queues(self.gangs[gang].dialect, self.names[gang])
@@ -204,7 +205,13 @@ class _Build:
             for group, pod in zip(groups, speakers, strict=True)
         ]
         return Gangs(
-            live=np.ones(len(groups), np.bool_),
+            live=np.array(
+                [
+                    derive.is_ours(key, group, any(pod.gang == key for pod in self.tasks), self.configuration)
+                    for key, group in zip(self.gangs, groups, strict=True)
+                ],
+                np.bool_,
+            ),
             queue=_ints(self._queue_of_gang(gang) for gang in range(len(groups))),
             priority=_ints(
                 derive.priority_of(group, pod, self.objects.priority_classes)

@@ -260,7 +260,7 @@ class Cache:
     def apply_namespace(self, namespace: kube.Namespace) -> None:
         old = self._namespaces.get(namespace.metadata.name)
         self._namespaces[namespace.metadata.name] = namespace
-        if old is None or queue_of("", "", old) != queue_of("", "", namespace):
+        if old is None or _marks(old) != _marks(namespace):
             self._refresh_gangs(key for key in list(self._gangs) if key.namespace == namespace.metadata.name)
 
     def remove_namespace(self, namespace: kube.Namespace) -> None:
@@ -329,9 +329,8 @@ class Cache:
         row = self._gangs.take(key)
         group = self._pod_groups.get(key)
         pod = derive.speaker_of(self._entries[uid].reading for uid in self._of_gang.get(key, ()) if key.lone)
-        named = queue_of(
-            pod.queue if pod else "", group.spec.queue if group else "", self._namespaces.get(key.namespace)
-        )
+        namespace = self._namespaces.get(key.namespace)
+        named = queue_of(pod.queue if pod else "", group.spec.queue if group else "", namespace, key.dialect)
         of = self._gangs.of
         queue = self._resolve(key.dialect, named)
         moved = not fresh and of["queue"][row] != queue
@@ -353,7 +352,8 @@ class Cache:
         created = group.metadata.creation_timestamp if group else pod.created if pod else None
         minimum = derive.base_amounts(group.spec.min_resources) if group else {}
         names = self.configuration.devices.vgpu
-        of["live"][row], of["queue"][row], of["obstacle"][row] = True, queue, obstacle
+        of["live"][row] = derive.is_ours(key, group, bool(self._of_gang.get(key)), self.configuration)
+        of["queue"][row], of["obstacle"][row] = queue, obstacle
         of["priority"][row] = derive.priority_of(group, pod, self._priorities.values())
         of["created_s"][row] = derive.seconds_of(created)
         of["admitted"][row] = derive.is_admitted(group) and (key.lone or group is not None)
@@ -455,7 +455,8 @@ class Cache:
         if reading.gang is not None:
             entry.task = self._tasks.take(reading.uid)
             self._of_gang.setdefault(reading.gang, set()).add(reading.uid)
-            if reading.gang.lone or reading.gang not in self._gangs:
+            known = self._gangs.find(reading.gang)
+            if reading.gang.lone or known < 0 or not self._gangs.of["live"][known]:
                 self._refresh_gang(reading.gang)
             entry.gang = self._gangs.find(reading.gang)
             self._gang_tasks[entry.gang] += (entry.task,)
@@ -708,6 +709,11 @@ class Cache:
 
 def _gang_key(identity: Identity) -> GangKey:
     return GangKey(identity.dialect, identity.namespace, identity.name, lone=False)
+
+
+def _marks(namespace: kube.Namespace) -> tuple[object, object]:
+    """What may name a queue."""
+    return namespace.metadata.annotations, namespace.metadata.labels
 
 
 def _ranks_the_same(old: Queue, new: Queue) -> bool:

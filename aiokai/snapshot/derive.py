@@ -7,8 +7,10 @@ import numpy as np
 
 from aiokai.devices.vgpu import Ask, Card, Grant, charge_of_amounts, charge_of_asks
 from aiokai.devices.whole import whole_gpus
+from aiokai.dialects import AIOKAI, DIALECTS, owns_unnamed
 from aiokai.model.base import Identity
-from aiokai.model.configuration import VgpuNames
+from aiokai.model.configuration import Configuration, VgpuNames
+from aiokai.model.keys import CONTENT
 from aiokai.model.kube import PriorityClass
 from aiokai.model.pod_group import GangKey, GangPhase, PodGroup, PodGroupSpec
 from aiokai.model.quantity import UNLIMITED, quantity_to_base
@@ -17,8 +19,6 @@ from aiokai.model.reasons import Reason
 from aiokai.snapshot.arrays import GPU, GPU_COLUMN, I32, I64, SLOTS, Queues
 from aiokai.snapshot.reading import Amount, PodReading, natural_order
 
-NATIVE = "aiokai"
-"""The dialect in which a name is looked for that its own dialect does not know."""
 PHASE_CODES = {str(phase): code for code, phase in enumerate(GangPhase)}
 """GangPhase by its text as a number in arrays; anything else is -1."""
 UNWRITTEN = (-1, 0, 0, 0, 0)
@@ -81,6 +81,23 @@ def written_status(pod_group: PodGroup | None) -> tuple[int, int, int, int, int]
     return (PHASE_CODES.get(status.phase, -1), status.pending, status.running, status.succeeded, status.failed)
 
 
+def is_ours(key: GangKey, group: PodGroup | None, has_pods: bool, configuration: Configuration) -> bool:
+    """Whether a gang is ours to admit and to write to. `has_pods`: some of its pods are ours.
+
+    A PodGroup names no scheduler: its pods do, which may not exist yet. Until then it is ours if our Job controller
+    made it, another's Job's PodGroup is not, and the rest belongs to whoever owns what names no scheduler.
+    """
+    if has_pods:
+        return True
+    if group is not None and key.dialect in configuration.owned_dialects:
+        if CONTENT in (group.metadata.annotations or {}):
+            return True
+        owner, job = group.metadata.controller, DIALECTS[key.dialect].job.resource
+        if owner is not None and (owner.api_version, owner.kind) == (job.api_version, job.kind):
+            return False
+    return owns_unnamed(configuration, key.dialect)
+
+
 def is_admitted(pod_group: PodGroup | None) -> bool:
     """A gang with a PodGroup waits until its phase says more than Pending; a lone pod exists already."""
     return pod_group is None or pod_group.status.phase not in ("", GangPhase.PENDING)
@@ -129,7 +146,7 @@ def gang_obstacle(
 
 def referred_queues(dialect: str, name: str) -> tuple[Identity, Identity]:
     """Where a queue of this name is looked for: in the referrer's own dialect first, then in the native one."""
-    return Identity(dialect, "", name), Identity(NATIVE, "", name)
+    return Identity(dialect, "", name), Identity(AIOKAI.name, "", name)
 
 
 def queue_arrays(queues: Sequence[Queue | None], columns: Mapping[str, int], width: int) -> Queues:

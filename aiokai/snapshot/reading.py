@@ -14,8 +14,9 @@ from typing import Final
 from aiokai.devices import vgpu
 from aiokai.devices.fraction import fraction_asked
 from aiokai.devices.whole import WHOLE_GPUS
+from aiokai.dialects import AIOKAI, DIALECTS, Dialect, PodKeys
 from aiokai.errors import InvalidObjectError
-from aiokai.model import keys, kube
+from aiokai.model import kube
 from aiokai.model.base import Identity
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import GangKey
@@ -83,7 +84,7 @@ def natural_order(name: str) -> NaturalOrder:
 
 def read_pod(pod: kube.Pod, configuration: Configuration) -> PodReading | None:
     """The reading of a pod; None for one that holds nothing and wants nothing of us."""
-    dialect = configuration.dialect_of(pod.spec.scheduler_name)
+    dialect = _dialect_of(pod, configuration)
     state, meta = _state_of(pod), pod.metadata
     if state is None or (dialect is None and state not in (TaskState.BOUND, TaskState.RUNNING, TaskState.RELEASING)):
         return None
@@ -106,8 +107,8 @@ def read_pod(pod: kube.Pod, configuration: Configuration) -> PodReading | None:
         namespace=meta.namespace,
         name=meta.name,
         gang=_gang_of(meta, dialect) if dialect is not None else None,
-        subgroup=_key_of(meta, keys.SUBGROUP) or _key_of(meta, keys.TASK),
-        queue=_key_of(meta, keys.QUEUE),
+        subgroup=_key_of(meta, dialect.keys.subgroup, dialect.keys.task) if dialect is not None else "",
+        queue=_queue_named(meta, dialect.keys) if dialect is not None else "",
         priority=pod.spec.priority,
         created=meta.creation_timestamp,
         order=(-pod.spec.priority, natural_order(meta.name), meta.uid),
@@ -144,13 +145,25 @@ def _state_of(pod: kube.Pod) -> TaskState | None:
     return TaskState.PENDING
 
 
-def _key_of(meta: kube.ObjectMeta, key: str) -> str:
-    return (meta.annotations or {}).get(key) or (meta.labels or {}).get(key) or ""
+def _dialect_of(pod: kube.Pod, configuration: Configuration) -> Dialect | None:
+    """Whose words the pod's labels and annotations are; None for a pod of another scheduler."""
+    name = configuration.dialect_of(pod.spec.scheduler_name)
+    return DIALECTS[name] if name is not None else None
 
 
-def _gang_of(meta: kube.ObjectMeta, dialect: str) -> GangKey:
-    group = _key_of(meta, keys.POD_GROUP)
-    return GangKey(dialect, meta.namespace, group or meta.name, lone=not group)
+def _key_of(meta: kube.ObjectMeta, *names: str) -> str:
+    """The value of the first of these annotations or labels that says something."""
+    annotations, labels = meta.annotations or {}, meta.labels or {}
+    return next((value for name in names if (value := annotations.get(name) or labels.get(name))), "")
+
+
+def _queue_named(meta: kube.ObjectMeta, keys: PodKeys) -> str:
+    return _key_of(meta, keys.queue, *keys.queue_aliases)
+
+
+def _gang_of(meta: kube.ObjectMeta, dialect: Dialect) -> GangKey:
+    group = _key_of(meta, dialect.keys.pod_group, *dialect.keys.pod_group_aliases)
+    return GangKey(dialect.name, meta.namespace, group or meta.name, lone=not group)
 
 
 def request_of(pod: kube.Pod) -> tuple[Amount, ...]:
@@ -287,9 +300,13 @@ def read_node(node: kube.Node) -> NodeReading:
     return NodeReading(facts, tuple(sorted(allocatable.items())), cards, problem)
 
 
-def queue_of(pod: str, group: str, namespace: kube.Namespace | None) -> str:
-    """The queue that pays: the PodGroup's, else the pod's, else the namespace's, else `default`."""
-    told = _key_of(namespace.metadata, keys.QUEUE) if namespace is not None else ""
+def queue_of(pod: str, group: str, namespace: kube.Namespace | None, dialect: str) -> str:
+    """The queue that pays: the PodGroup's, else the pod's, else the namespace's, else `default`.
+
+    A namespace may speak the dialect's words or the native ones.
+    """
+    keys = (DIALECTS[dialect].keys.queue, AIOKAI.keys.queue)
+    told = _key_of(namespace.metadata, *keys) if namespace is not None else ""
     return group or pod or told or DEFAULT_QUEUE
 
 
