@@ -21,6 +21,7 @@ from kubernetes_asyncio.client import Configuration as ClientConfiguration
 from aiokai.model.resource import Resource
 
 STOP_LIMIT_S = 5.0
+CLOSING_S = 0.1
 
 
 OnObject = Callable[[Resource, str | None, Mapping[str, Any]], None]
@@ -69,7 +70,11 @@ class KopfThread:
         )
         self._operator = asyncio.get_running_loop(), work
         self._began.set()
-        await work
+        try:
+            await work
+        finally:
+            # TLS connections take a moment to close, and kopf does not wait for it.
+            await asyncio.sleep(CLOSING_S)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

@@ -1,8 +1,9 @@
 """How many requests may be in flight, found by watching how long they take.
 
-An API server answers about as many writes a second with 32 in flight as with 128, only slower; which number is enough
-depends on the server. So the limit grows by a step while answers come as fast as they ever did, and shrinks by a
-quarter once they take twice as long (additive increase, multiplicative decrease).
+A healthy API server answers more writes a second the more are in flight, up to a hundred and more, each then taking
+some 80 ms; one that is in trouble only takes longer. So the limit grows by a step while answers come within a tenth of
+a second, and shrinks by a quarter when they take a quarter of one (additive increase, multiplicative decrease). To
+compare with the best latency so far instead was tried: it is measured with few in flight, and then keeps them few.
 """
 
 import asyncio
@@ -14,12 +15,10 @@ from typing import Final
 LEAST: Final = 16
 MOST: Final = 128
 STEP: Final = 8
-SLOW: Final = 2.0
-"""Answers that take so many times the best are slow."""
+FAST_S: Final = 0.1
+SLOW_S: Final = 0.25
 WINDOW: Final = 32
-"""Answers that are looked at together."""
-FORGETTING: Final = 1.02
-"""Growth of the best per window: a server that has become slower for good is the new measure after a while."""
+"""Answers that are looked at together; their median counts."""
 
 
 class AdaptiveLimit:
@@ -30,7 +29,6 @@ class AdaptiveLimit:
         self.in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._latencies: list[float] = []
-        self._best_s = float("inf")
 
     @property
     def is_idle(self) -> bool:
@@ -64,12 +62,11 @@ class AdaptiveLimit:
         self._latencies.append(latency_s)
         if len(self._latencies) < WINDOW:
             return
-        typical = sorted(self._latencies)[WINDOW // 2]
+        typical_s = sorted(self._latencies)[WINDOW // 2]
         self._latencies.clear()
-        self._best_s = min(self._best_s * FORGETTING, typical)
-        if typical > SLOW * self._best_s:
+        if typical_s > SLOW_S:
             self.current = max(LEAST, self.current * 3 // 4)
-        else:
+        elif typical_s < FAST_S:
             self.current = min(MOST, self.current + STEP)
 
     def _wake(self) -> None:

@@ -11,7 +11,7 @@ from aiokai.localcluster.deviceplugin import SharedCards
 from aiokai.localcluster.kubelet import NodeTemplate
 from tests.support.world import JOBS, POD_GROUPS, QUEUES, World, job, lone_pod
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CPU = {"cpu": "1"}
 

@@ -11,7 +11,7 @@ from aiokai.localcluster.deviceplugin import STARTED_DEVICES, SharedCards
 from aiokai.localcluster.kubelet import NodeTemplate
 from tests.support.world import JOBS, POD_GROUPS, World, job, lone_pod
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 QUARTER = {"nvidia.com/vgpu-memory": "4Gi", "nvidia.com/vgpu-cores": "25"}
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from aiokai.cli.playground import install_crds
 from aiokai.client.resource import PODS
 from aiokai.localcluster.kubelet import NodeTemplate
-from tests.support.world import JOBS, World, job
+from tests.support.world import JOBS, QUEUES, World, job, world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-START_LIMIT_S = 60.0
+START_LIMIT_S = 150.0
 
 
 class Program:
@@ -137,3 +138,15 @@ async def test_a_kubeconfig_that_is_not_there_ends_the_start(cluster: World, tmp
         assert program.process.returncode == 1
         assert "nowhere" in said.decode()
         assert "Traceback" not in said.decode()
+
+
+async def test_kinds_that_are_installed_later_are_picked_up(localcluster_kubeconfig: Path) -> None:
+    async with (
+        world(localcluster_kubeconfig, "late", crds=False) as cluster,
+        cluster.nodes(node(cluster)),
+        cluster.operator(),
+    ):
+        await install_crds(cluster.client)
+        await cluster.until(lambda: cluster.get(QUEUES, "default"))
+        await cluster.create(JOBS, job("j", ("worker", 2, {"cpu": "1"})))
+        await cluster.until(lambda: len(cluster.running("j")) == 2)

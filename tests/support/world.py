@@ -203,11 +203,12 @@ class World:
 
 
 @asynccontextmanager
-async def world(kubeconfig: Path, namespace: str) -> AsyncIterator[World]:
-    """A world in a namespace of its own, with the CRDs and a watch on everything."""
+async def world(kubeconfig: Path, namespace: str, *, crds: bool = True) -> AsyncIterator[World]:
+    """A world in a namespace of its own, with the CRDs (unless told) and a watch on everything."""
     async with await connect(kubeconfig) as client:
-        await install_crds(client)
-        await _until_served(client)
+        if crds:
+            await install_crds(client)
+            await _until_served(client)
         await client.create(NAMESPACES, {"metadata": {"name": namespace}}, into=bytes)
         made = World(client, kubeconfig, namespace)
         watching = asyncio.create_task(made.watch())
