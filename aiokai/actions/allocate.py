@@ -7,10 +7,13 @@
 5. A gang that fits nowhere is passed over, or ends its queue's turn if that is first-in, first-out.
 """
 
+from collections.abc import Sequence
+from itertools import islice
+
 from aiokai.model.reasons import Reason
-from aiokai.session.explain import explain_failure, refusal
+from aiokai.session.explain import explain_failure, nodes_message, refusal
 from aiokai.session.order import GangQueue
-from aiokai.session.quantum import Quantum, quantum_of
+from aiokai.session.quantum import quantum_of
 from aiokai.session.session import Session
 
 
@@ -23,14 +26,11 @@ def serve(session: Session, *, best_effort: bool) -> None:
     queue = GangQueue(session, (gang for gang in session.gangs_with_work() if session.admitted[gang]))
     releasing = bool((session.ledger.node_releasing > 0).any())
     while (gang := queue.pop()) is not None:
-        quantum = quantum_of(session, gang)
-        if quantum.missing or not quantum.tasks:
+        tasks = _next_tasks(session, gang, best_effort=best_effort)
+        if not tasks:
             continue
-        if best_effort != all(session.is_best_effort(task) for task in quantum.tasks):
-            continue
-        if _place(session, gang, quantum, releasing=releasing):
-            queue.moved(gang)
-            if session.pending(gang) and gang not in session.waiting:
+        if _place(session, gang, tasks, releasing=releasing):
+            if gang not in session.waiting and session.pending(gang):
                 queue.push(gang)
         elif session.is_fifo(gang):
             for behind in queue.drop_queue(gang):
@@ -39,30 +39,50 @@ def serve(session: Session, *, best_effort: bool) -> None:
                 session.verdicts[behind] = refusal(session, behind, Reason.NOT_ITS_TURN, message)
 
 
-def _place(session: Session, gang: int, quantum: Quantum, *, releasing: bool) -> bool:
-    """Commit the quantum to free room, or to what is being released; else leave a verdict and return False."""
-    session.prepare(quantum.tasks)
-    wanted = len(quantum.tasks)
+def _next_tasks(session: Session, gang: int, *, best_effort: bool) -> tuple[int, ...]:
+    """What is to be placed together, if it is of the kind that is served; of a whole gang the first task that is."""
+    quantum = quantum_of(session, gang)
+    if quantum.missing:
+        return ()
+    if quantum.whole:
+        of_kind = (task for task in session.pending(gang) if session.is_best_effort(task) == best_effort)
+        return tuple(islice(of_kind, 1))
+    asks_nothing = all(session.is_best_effort(task) for task in quantum.tasks)
+    return quantum.tasks if asks_nothing == best_effort else ()
+
+
+def _place(session: Session, gang: int, tasks: Sequence[int], *, releasing: bool) -> bool:
+    """Commit the tasks to free room, or to what is being released; else leave a verdict and return False."""
+    wanted, alike = len(tasks), session.are_alike(tasks)
+    kind = (int(session.facts.gangs.queue[gang]), int(session.facts.tasks.of_class[tasks[0]]), wanted)
+    if alike and (failure := session.failures.get(kind)) is not None:
+        session.verdicts[gang] = refusal(session, gang, *failure)
+        return False
+    session.prepare(tasks)
     with session.statement() as statement:
-        placed = statement.place(quantum.tasks)
-        failure = placed, statement.stopped
+        placed, nodes = statement.place(tasks), ""
         if placed == wanted:
             statement.commit()
             session.verdicts.pop(gang, None)
             return True
+        stopped = statement.stopped
+        if stopped[0] is Reason.UNSCHEDULABLE:
+            nodes = nodes_message(session, tasks[placed])
         statement.rollback(0)
-        if wanted > 1 and failure[1][0] is Reason.UNSCHEDULABLE:
-            if statement.place(session.hardest_first(quantum.tasks)) == wanted:
+        if stopped[0] is Reason.UNSCHEDULABLE and not alike:
+            if statement.place(session.hardest_first(tasks)) == wanted:
                 statement.commit()
                 session.verdicts.pop(gang, None)
                 return True
             statement.rollback(0)
-        if releasing and statement.place(quantum.tasks, pipeline=True) == wanted:
+        if releasing and statement.place(tasks, pipeline=True) == wanted:
             statement.commit()
             session.waiting.add(gang)
             message = "there is room for it as soon as what is being released is gone"
             session.verdicts[gang] = refusal(session, gang, Reason.WAITS_FOR_RELEASE, message)
             return True
-        statement.rollback(0)
-    session.verdicts[gang] = explain_failure(session, gang, quantum, *failure)
+    failure = explain_failure(session, tasks, placed, stopped, nodes)
+    session.verdicts[gang] = refusal(session, gang, *failure)
+    if alike and stopped[0] is Reason.UNSCHEDULABLE:
+        session.failures[kind] = failure
     return False

@@ -18,9 +18,12 @@ from aiokai.snapshot.derive import PHASE_CODES
 
 
 def enqueue(session: Session) -> None:
+    gangs = session.gangs_with_work()
+    if session.admitted[gangs].all():
+        return
     ledger, nodes = session.ledger, session.facts.nodes
     room: I64 = np.maximum(ledger.node_idle + ledger.node_releasing, 0)[nodes.live].sum(axis=0)
-    queue = GangQueue(session, session.gangs_with_work() + _without_pods(session))
+    queue = GangQueue(session, gangs + _without_pods(session))
     while (gang := queue.pop()) is not None:
         request, charge, exists = _outstanding(session, gang)
         fits = bool((request <= room)[request > 0].all())
@@ -36,7 +39,6 @@ def enqueue(session: Session) -> None:
         _expect(session, gang, charge)
         if fits:
             room = room - request
-        queue.moved(gang)
     session.expected[:] = 0
 
 

@@ -16,12 +16,14 @@ ALLOCATE, PIPELINE, EVICT = 1, 2, 3
 class Journal(NamedTuple):
     log: I32  # [L, 3] what was done in the open statement: what, task, state before
     touched: I32  # [J] a ring of node rows
+    last: I64  # [N] the place in `touched` where each node was written last
     length: I64  # [2] entries in `log`; nodes ever written to `touched`
 
 
 @kernel
 def touch(journal: Journal, node: int) -> None:
     journal.touched[journal.length[1] % journal.touched.shape[0]] = node
+    journal.last[node] = journal.length[1]
     journal.length[1] += 1
 
 

@@ -99,7 +99,7 @@ def refresh(
             trees.slot[trees.owner[slot]] = -1
         trees.owner[slot], trees.slot[kind], trees.seen[slot] = kind, slot, -1
     rating, seen = trees.rating[slot], trees.seen[slot]
-    if seen < 0 or written - seen > min(nodes // 2, journal.touched.shape[0]):
+    if seen < 0 or written - seen > journal.touched.shape[0]:
         for node in range(nodes):
             rating[leaves + node] = rate(facts, ledger, weights, static, kind, node, False, trees.scratch)
         rating[leaves + nodes :] = UNFIT
@@ -108,6 +108,8 @@ def refresh(
     else:
         for entry in range(seen, written):
             node = journal.touched[entry % journal.touched.shape[0]]
+            if journal.last[node] != entry:
+                continue
             at = leaves + node
             value = rate(facts, ledger, weights, static, kind, node, False, trees.scratch)
             while rating[at] != value:

@@ -39,16 +39,20 @@ class FairShare:
                 fair[children, r] = shares
         return fair
 
-    def queue_key(self, snapshot: Snapshot, entitled: I64, planned: I64, queue: int, charge: I64) -> tuple[int, ...]:
+    def queue_key(self, snapshot: Snapshot, entitled: I64, queue: int, used: I64, charge: I64) -> tuple[int, ...]:
         """Not over its fair share; below deserved; priority; smaller dominant share with the gang, then without it."""
         queues = snapshot.facts.queues
-        used, deserved = planned[queue], queues.deserved[queue]
-        share = np.minimum(queues.capability[queue], np.maximum(deserved, entitled[queue]))
-        counts = (used > 0) | (entitled[queue] > 0)
-        over = bool(counts.any() and (used > entitled[queue])[counts].all())
-        starved = bool((used + charge <= deserved).all())
-        with_gang, without = _dominant(used + charge, share), _dominant(used, share)
-        return (int(over), int(not starved), -int(queues.priority[queue]), with_gang, without)
+        over, counts, starved, with_gang, without = True, False, True, 0, 0
+        for fair, deserved, most, now, more in zip(
+            entitled[queue].tolist(), queues.deserved[queue].tolist(), queues.capability[queue].tolist(),
+            used.tolist(), charge.tolist(), strict=True,
+        ):  # fmt: skip
+            share = min(most, max(deserved, fair))
+            starved = starved and now + more <= deserved
+            with_gang, without = max(with_gang, _part(now + more, share)), max(without, _part(now, share))
+            if now > 0 or fair > 0:
+                counts, over = True, over and now > fair
+        return (int(over and counts), int(not starved), -int(queues.priority[queue]), with_gang, without)
 
 
 def demand(snapshot: Snapshot, ledger: Ledger) -> I64:
@@ -65,7 +69,6 @@ def demand(snapshot: Snapshot, ledger: Ledger) -> I64:
     return roll_up(waiting, facts.queues) + ledger.queue_planned
 
 
-def _dominant(used: I64, share: I64) -> int:
-    """The largest share of any resource, in millionths; what is used without any share counts as very much."""
-    pairs = zip(used.tolist(), share.tolist(), strict=True)
-    return max((u * 1_000_000 // s if s > 0 else (_FAR if u > 0 else 0) for u, s in pairs), default=0)
+def _part(used: int, share: int) -> int:
+    """In millionths; what is used without any share counts as very much."""
+    return used * 1_000_000 // share if share > 0 else (_FAR if used > 0 else 0)

@@ -50,6 +50,14 @@ class Verdict(NamedTuple):
     pods: tuple[tuple[str, str, str], ...]
 
 
+class Failure(NamedTuple):
+    """The same without the pods: what is said of everyone who asks for that much from the same queue."""
+
+    reason: Reason
+    message: str
+    pod_message: str
+
+
 class GangDecision(NamedTuple):
     """Everything decided about one gang in one cycle; carried out whole or not at all."""
 

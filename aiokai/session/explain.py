@@ -12,47 +12,49 @@ import numpy as np
 from aiokai.kernels.place import lacks_devices
 from aiokai.model.quantity import UNLIMITED, base_to_quantity
 from aiokai.model.reasons import Blame, Reason
-from aiokai.session.decisions import Verdict
-from aiokai.session.quantum import Quantum
+from aiokai.session.decisions import Failure, Verdict
 from aiokai.session.session import Session
 from aiokai.snapshot.arrays import CORES, DEVICE_MEMORY, FIRST_RESOURCES, I64, PODS, SLOTS, TaskState
 
 
 def refusal(session: Session, gang: int, reason: Reason, message: str, pod_message: str = "") -> Verdict:
     """A verdict on all tasks of the gang that wait."""
-    waiting = [
-        session.task(task)
-        for task in session.tasks_of(gang)
-        if session.ledger.task_state[task] == TaskState.PENDING
-        and session.facts.tasks.obstacle[task] != Reason.SCHEDULING_GATED
-    ]
+    rows = session.tasks_of(gang)
+    waits = session.ledger.task_state[rows] == int(TaskState.PENDING)
+    waits &= session.facts.tasks.obstacle[rows] != int(Reason.SCHEDULING_GATED)
+    waiting = [session.task(task) for task in rows[waits].tolist()]
     pods = tuple((task.uid, task.namespace, task.name) for task in waiting)
     return Verdict(reason, message, pod_message or message, pods)
 
 
-def explain_failure(session: Session, gang: int, quantum: Quantum, placed: int, stopped: tuple[Reason, int]) -> Verdict:
-    """The verdict on a gang whose quantum could not be placed: after `placed` tasks it stopped for a reason."""
+def explain_failure(
+    session: Session, tasks: Sequence[int], placed: int, stopped: tuple[Reason, int], nodes: str
+) -> Failure:
+    """Why tasks could not be placed together: after `placed` of them it stopped for a reason.
+
+    `nodes` is what was to be said of nodes then (`nodes_message`), with those tasks in their places.
+    """
     reason, queue = stopped
-    failed = quantum.tasks[placed]
     if reason is Reason.QUEUE_OVER_CAPABILITY:
-        return refusal(session, gang, reason, over_capability(session, queue, _charges(session, quantum.tasks)))
-    nodes = nodes_message(session, failed)
-    asked = session.facts.classes.asks[session.facts.tasks.of_class[failed], 0, SLOTS] > 0
-    if asked and session.facts.devices.smallest_memory == 0:
-        return refusal(session, gang, Reason.NO_SHARED_DEVICES, f"no node registers GPUs to be shared; {nodes}", nodes)
-    room = _room_when_empty(session, quantum.tasks)
-    wants = len(quantum.tasks)
+        message = over_capability(session, queue, _charges(session, tasks))
+        return Failure(reason, message, message)
+    failed, wants = tasks[placed], len(tasks)
+    asks_card = session.facts.classes.asks[session.facts.tasks.of_class[failed], 0, SLOTS] > 0
+    if asks_card and session.facts.devices.smallest_memory == 0:
+        return Failure(Reason.NO_SHARED_DEVICES, f"no node registers GPUs to be shared; {nodes}", nodes)
+    room = _room_when_empty(session, tasks)
     if room < wants:
-        hopeless = "it can never fit, even with nothing else running"
-        if wants > 1:
-            hopeless = f"it can never fit: {wants} tasks must start together, and an empty cluster has room for {room}"
-        asks = f"; {session.task(failed).name} asks for {amounts(session, _request(session, failed))}"
-        return refusal(session, gang, Reason.NEVER_FITS, f"{hopeless}{asks}. {nodes}", nodes)
+        asked = amounts(session, session.facts.classes.request[session.facts.tasks.of_class[failed]])
+        if wants == 1:
+            message = f"it can never fit, even with nothing else running; it asks for {asked}. {nodes}"
+        else:
+            who = "each" if session.are_alike(tasks) else session.task(failed).name
+            message = f"it can never fit: {wants} tasks must start together, and an empty cluster has room for {room}"
+            message = f"{message}; {who} asks for {asked}. {nodes}"
+        return Failure(Reason.NEVER_FITS, message, nodes)
     if wants > 1:
-        return refusal(
-            session, gang, Reason.UNSCHEDULABLE, f"{placed} of {wants} tasks fit now, all or none start. {nodes}", nodes
-        )
-    return refusal(session, gang, Reason.UNSCHEDULABLE, nodes, nodes)
+        return Failure(Reason.UNSCHEDULABLE, f"{placed} of {wants} tasks fit now, all or none start. {nodes}", nodes)
+    return Failure(Reason.UNSCHEDULABLE, nodes, nodes)
 
 
 def over_capability(session: Session, queue: int, wanted: I64) -> str:
@@ -75,16 +77,9 @@ def nodes_message(session: Session, task: int) -> str:
     kind = int(facts.tasks.of_class[task])
     constraints = snapshot.constraint_sets[facts.classes.constraint_set[kind]]
     assert constraints is not None
-    blames = session.blames_of(constraints)
     live = facts.nodes.live
-    counts: Counter[str] = Counter()
-    open_nodes = np.zeros(len(live), np.bool_)
-    for n in np.flatnonzero(live).tolist():
-        blame = blames[n]
-        if blame is None:
-            open_nodes[n] = True
-        else:
-            counts[str(blame)] += 1
+    open_nodes, ruled_out = session.ruled_out(constraints)
+    counts = Counter({str(blame): count for blame, count in ruled_out.items()})
     request = facts.classes.request[kind]
     free = np.minimum(ledger.node_idle, ledger.node_idle + ledger.node_releasing)
     short = (request > free) & (request > 0) & open_nodes[:, None]
@@ -124,19 +119,18 @@ def amounts(session: Session, row: I64) -> str:
     )
 
 
-def _request(session: Session, task: int) -> I64:
-    request: I64 = session.facts.classes.request[session.facts.tasks.of_class[task]]
-    return request
-
-
 def _charges(session: Session, tasks: Sequence[int]) -> I64:
     charge: I64 = session.facts.classes.charge[session.facts.tasks.of_class[list(tasks)]].sum(axis=0)
     return charge
 
 
 def _room_when_empty(session: Session, tasks: Sequence[int]) -> int:
-    """How many of the tasks, in order, the empty cluster takes."""
+    """How many of the tasks the empty cluster takes, in their order or with the hardest first."""
     empty = session.on_an_empty_cluster()
     empty.prepare(tasks)
     with empty.statement() as statement:
-        return statement.place(tasks)
+        room = statement.place(tasks)
+        if room < len(tasks) and not session.are_alike(tasks):
+            statement.rollback(0)
+            room = max(room, statement.place(empty.hardest_first(tasks)))
+        return room

@@ -1,15 +1,16 @@
 """The order in which gangs are served: a tree of sorted lists that mirrors the queue tree.
 
 Below each queue stand its children, or its gangs if it is a leaf, sorted; what comes next is found by walking down the
-firsts. After a placement only the queue that got something, and those above it, are put in their new places.
+firsts. After a placement only the queue that got something, and those above it, are put in their new places, and that
+only when somebody asks what comes next. A queue without rivals needs no key.
 """
 
 from collections.abc import Iterable
+from heapq import heapify, heappop, heappush
 
-from sortedcontainers import SortedKeyList, SortedList
+from sortedcontainers import SortedList
 
 from aiokai.session.session import Session
-from aiokai.snapshot.arrays import I64
 
 QueueEntry = tuple[tuple[int, ...], int]
 _TOP = -1
@@ -20,51 +21,55 @@ class GangQueue:
 
     def __init__(self, session: Session, gangs: Iterable[int]) -> None:
         self._session = session
-        self._queues = session.facts.queues
-        self._gangs: dict[int, SortedKeyList] = {}
+        self._parent: list[int] = session.facts.queues.parent.tolist()
+        self._queue_of: list[int] = session.facts.gangs.queue.tolist()
+        self._waiting: dict[int, list[tuple[int, int]]] = {}  # of each leaf, a heap of rank and gang
         self._children: dict[int, SortedList] = {}
+        self._rivals: dict[int, set[int]] = {}
         self._entry: dict[int, QueueEntry] = {}
+        rank = session.gang_rank
         for gang in gangs:
-            self._leaf(int(session.facts.gangs.queue[gang])).add(gang)
-        for queue in list(self._gangs):
-            self._place(queue)
+            self._waiting.setdefault(self._queue_of[gang], []).append((rank[gang], gang))
+        for queue, waiting in self._waiting.items():
+            heapify(waiting)
+            self._enrol(queue)
+        self._moved = set(self._waiting)
 
-    def _leaf(self, queue: int) -> SortedKeyList:
-        if queue not in self._gangs:
-            self._gangs[queue] = SortedKeyList(key=self._session.gang_key)
-        return self._gangs[queue]
+    def _enrol(self, queue: int) -> None:
+        while queue >= 0:
+            self._rivals.setdefault(self._parent[queue], set()).add(queue)
+            queue = self._parent[queue]
 
     def pop(self) -> int | None:
         """Take out the gang that comes next; None when there is none left."""
+        for queue in self._moved:
+            self._place(queue)
+        self._moved.clear()
         gang = self._first(_TOP)
-        if gang is None:
-            return None
-        queue = int(self._session.facts.gangs.queue[gang])
-        self._gangs[queue].remove(gang)
-        self._place(queue)
+        if gang is not None:
+            queue = self._queue_of[gang]
+            heappop(self._waiting[queue])
+            self._moved.add(queue)
         return gang
 
     def push(self, gang: int) -> None:
-        """Put a gang back, by what its queue uses now."""
-        queue = int(self._session.facts.gangs.queue[gang])
-        self._leaf(queue).add(gang)
-        self._place(queue)
-
-    def moved(self, gang: int) -> None:
-        """The gang's queue got something: it stands elsewhere now."""
-        self._place(int(self._session.facts.gangs.queue[gang]))
+        """Put a gang back that was taken out, by what its queue uses now."""
+        queue = self._queue_of[gang]
+        heappush(self._waiting[queue], (self._session.gang_rank[gang], gang))
+        self._moved.add(queue)
 
     def drop_queue(self, gang: int) -> list[int]:
         """Take out all gangs of the gang's queue; in their order."""
-        queue = int(self._session.facts.gangs.queue[gang])
-        dropped = list(self._gangs.pop(queue, ()))
-        self._place(queue)
+        queue = self._queue_of[gang]
+        dropped = [gang for _, gang in sorted(self._waiting[queue])]
+        self._waiting[queue].clear()
+        self._moved.add(queue)
         return dropped
 
     def _first(self, queue: int) -> int | None:
         while True:
-            if gangs := self._gangs.get(queue):
-                return int(gangs[0])
+            if waiting := self._waiting.get(queue):
+                return waiting[0][1]
             children = self._children.get(queue)
             if not children:
                 return None
@@ -73,23 +78,23 @@ class GangQueue:
     def _place(self, queue: int) -> None:
         """Put a queue, and all above it, where they belong by their best gang."""
         while queue >= 0:
-            parent = int(self._queues.parent[queue])
+            parent = self._parent[queue]
             siblings = self._children.setdefault(parent, SortedList())
             if (old := self._entry.pop(queue, None)) is not None:
                 siblings.remove(old)
             best = self._first(queue)
             if best is not None:
-                entry = self._entry[queue] = (self._key(queue, best), queue)
+                entry = self._entry[queue] = (self._key(queue, parent, best), queue)
                 siblings.add(entry)
             queue = parent
 
-    def _key(self, queue: int, gang: int) -> tuple[int, ...]:
+    def _key(self, queue: int, parent: int, gang: int) -> tuple[int, ...]:
+        if len(self._rivals[parent]) == 1:
+            return ()
         session = self._session
-        planned: I64 = (
-            session.ledger.queue_planned + session.expected if session.expected.any() else session.ledger.queue_planned
-        )
+        rank = int(session.facts.queues.rank[queue])
+        if not session.queue_orders:
+            return (rank,)
+        used = session.ledger.queue_planned[queue] + session.expected[queue]
         charge = session.next_charge(gang)
-        for order in session.queue_orders:
-            key = order.queue_key(session.snapshot, session.entitled, planned, queue, charge)
-            return (*key, int(self._queues.rank[queue]))
-        return (int(self._queues.rank[queue]),)
+        return (*session.queue_orders[0].queue_key(session.snapshot, session.entitled, queue, used, charge), rank)

@@ -55,6 +55,6 @@ class QueueOrder(Protocol):
         """[Q, R] what each queue is entitled to in this cycle, for its status and for `queue_key`."""
         ...
 
-    def queue_key(self, snapshot: Snapshot, entitled: I64, planned: I64, queue: int, charge: I64) -> tuple[int, ...]:
-        """Sorts ascending: the queue if its best gang, charged [R], came now; `planned` [Q, R] is what they use."""
+    def queue_key(self, snapshot: Snapshot, entitled: I64, queue: int, used: I64, charge: I64) -> tuple[int, ...]:
+        """Sorts ascending: the queue, which uses [R] now, if its best gang, charged [R], came too."""
         ...

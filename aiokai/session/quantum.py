@@ -31,6 +31,11 @@ def quantum_of(session: Session, gang: int) -> Quantum:
     """What the gang needs next, by what is placed now."""
     tasks, subgroups = session.facts.tasks, session.facts.subgroups
     pending = session.pending(gang)
+    if not session.gang(gang).subgroups:
+        lacking = int(subgroups.min_member[session.facts.gangs.root[gang]]) - session.count_placed(gang)
+        if lacking <= 0:
+            return Quantum(tuple(pending[:1]), 0, whole=True)
+        return Quantum(tuple(pending[:lacking]), max(lacking - len(pending), 0), whole=False)
     placed: Counter[int] = Counter()
     for task in session.snapshot.gang_tasks[gang]:
         if session.is_placed(task):

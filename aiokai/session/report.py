@@ -26,15 +26,16 @@ def report(session: Session) -> Decisions:
     """Everything decided, gangs with placements first in the order in which they got them."""
     binds: dict[int, list[Bind]] = {}
     nominations: dict[int, list[Nominate]] = {}
+    gang_of, node_of = session.facts.tasks.gang.tolist(), session.ledger.task_node.tolist()
     for what, task in session.operations:
-        gang = int(session.facts.tasks.gang[task])
         if what == ALLOCATE:
-            binds.setdefault(gang, []).append(_bind(session, task))
+            binds.setdefault(gang_of[task], []).append(_bind(session, task, node_of[task]))
         elif what == PIPELINE:
-            nominations.setdefault(gang, []).append(_nominate(session, task))
+            nominations.setdefault(gang_of[task], []).append(_nominate(session, task, node_of[task]))
     for gang in obstructed(session):
         session.verdicts.setdefault(gang, explain_obstacle(session, gang))
-    statuses = _statuses(session)
+    wanted = _phases_and_counts(session)
+    statuses = _statuses(session, wanted)
     spoken = dict.fromkeys([*binds, *nominations, *sorted(session.verdicts), *sorted(statuses)])
     gangs = tuple(
         GangDecision(
@@ -46,7 +47,7 @@ def report(session: Session) -> Decisions:
         )
         for gang in spoken
     )
-    return Decisions(gangs, tuple(_queue_decisions(session)))
+    return Decisions(gangs, tuple(_queue_decisions(session, wanted[:, 0])))
 
 
 def _key(session: Session, gang: int) -> GangKey:
@@ -54,36 +55,31 @@ def _key(session: Session, gang: int) -> GangKey:
     return GangKey(facts.dialect, facts.namespace, facts.name, facts.lone)
 
 
-def _bind(session: Session, task: int) -> Bind:
-    facts, node = session.task(task), int(session.ledger.task_node[task])
-    told = session.snapshot.nodes[node]
-    assert told is not None
-    places = _devices(session, task)
-    annotations: dict[str, str] = {}
-    if places:
-        cards = session.snapshot.cards[node]
-        grants = [
-            Grant(ask.container, cards[place].uuid, int(memory_on(ask.memory, cards[place].memory)), ask.cores)
-            for ask, place in zip(facts.asks, places, strict=True)
-        ]
-        annotations = annotations_of(grants, facts.containers, told.name, session.snapshot.now)
+def _bind(session: Session, task: int, node: int) -> Bind:
+    facts, told = session.task(task), session.node(node)
+    if not facts.asks:
+        return Bind(facts.uid, facts.namespace, facts.name, told.name, {})
+    places, cards = _devices(session, task), session.snapshot.cards[node]
+    grants = [
+        Grant(ask.container, cards[place].uuid, int(memory_on(ask.memory, cards[place].memory)), ask.cores)
+        for ask, place in zip(facts.asks, places, strict=True)
+    ]
+    annotations = annotations_of(grants, facts.containers, told.name, session.snapshot.now)
     return Bind(facts.uid, facts.namespace, facts.name, told.name, annotations, places)
 
 
-def _nominate(session: Session, task: int) -> Nominate:
-    facts, node = session.task(task), session.snapshot.nodes[session.ledger.task_node[task]]
-    assert node is not None
-    return Nominate(facts.uid, facts.namespace, facts.name, node.name, _devices(session, task))
+def _nominate(session: Session, task: int, node: int) -> Nominate:
+    facts = session.task(task)
+    return Nominate(facts.uid, facts.namespace, facts.name, session.node(node).name, _devices(session, task))
 
 
 def _devices(session: Session, task: int) -> tuple[int, ...]:
     return tuple(int(place) for place in session.ledger.task_devices[task] if place >= 0)
 
 
-def _statuses(session: Session) -> dict[int, PodGroupStatus]:
-    """Statuses of PodGroups that differ from what is written."""
+def _statuses(session: Session, wanted: I32) -> dict[int, PodGroupStatus]:
+    """Statuses of PodGroups that differ from what is written; `wanted` [G, 5] are phases and counts."""
     gangs, now = session.facts.gangs, session.snapshot.now
-    wanted = _phases_and_counts(session)
     has_group = np.array(
         [facts is not None and facts.pod_group is not None for facts in session.snapshot.gangs], np.bool_
     )
@@ -96,7 +92,7 @@ def _statuses(session: Session) -> dict[int, PodGroupStatus]:
             continue
         old = group.status
         phase, pending, running, succeeded, failed = (int(x) for x in wanted[gang])
-        condition = _condition(session, gang)
+        condition = _condition(session, gang, runs=_PHASES[phase] == GangPhase.RUNNING)
         conditions = with_condition(old.conditions, condition, now) if condition else old.conditions
         status = PodGroupStatus(
             phase=_PHASES[phase],
@@ -135,10 +131,11 @@ def _phases_and_counts(session: Session) -> I32:
     return np.stack([phase, pending + placed - running, running, succeeded, failed], axis=1).astype(np.int32)
 
 
-def _condition(session: Session, gang: int) -> ConditionStatus | None:
+def _condition(session: Session, gang: int, *, runs: bool) -> ConditionStatus | None:
+    """`runs`: it has its minimum without what only waits for room that is being released."""
     quantum = quantum_of(session, gang)
     verdict = session.verdicts.get(gang)
-    if verdict is not None and quantum.whole and session.admitted[gang]:
+    if verdict is not None and quantum.whole and runs and session.admitted[gang]:
         message = f"it has its minimum; what is above it waits: {verdict.message}"
         return ConditionStatus(type=SCHEDULED, status="True", reason="Scheduled", message=message)
     if verdict is not None:
@@ -155,23 +152,24 @@ def _condition(session: Session, gang: int) -> ConditionStatus | None:
     return None
 
 
-def _queue_decisions(session: Session) -> Iterable[QueueDecision]:
-    """Numbers of queues that differ from what is written."""
+def _queue_decisions(session: Session, phases: I32) -> Iterable[QueueDecision]:
+    """Numbers of queues that differ from what is written; `phases` [G] are codes."""
     gangs, queues = session.facts.gangs, session.facts.queues
-    phases = _phases_and_counts(session)[:, 0]
+    mine = gangs.live & (gangs.queue >= 0)
+    size = len(PHASE_CODES)
+    counts = np.bincount(gangs.queue[mine] * size + phases[mine], minlength=len(queues.parent) * size).reshape(-1, size)
     for row in queues.order.tolist():
         queue = session.snapshot.queues[row]
         if queue is None:
             continue
-        mine = gangs.live & (gangs.queue == row)
         old = queue.status
         status = old.model_copy(
             update={
                 "allocated": _amounts(session, session.ledger.queue_held[row]),
                 "fair_share": _amounts(session, session.entitled[row]),
-                "pending": int((phases[mine] == PHASE_CODES[GangPhase.PENDING]).sum()),
-                "inqueue": int((phases[mine] == PHASE_CODES[GangPhase.INQUEUE]).sum()),
-                "running": int((phases[mine] == PHASE_CODES[GangPhase.RUNNING]).sum()),
+                "pending": int(counts[row, PHASE_CODES[GangPhase.PENDING]]),
+                "inqueue": int(counts[row, PHASE_CODES[GangPhase.INQUEUE]]),
+                "running": int(counts[row, PHASE_CODES[GangPhase.RUNNING]]),
             }
         )
         if status != old:

@@ -6,6 +6,7 @@ nothing itself.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from aiokai.kernels.ledger import Journal
 from aiokai.kernels.place import Static, Trees, Weights
 from aiokai.model.configuration import Profile
 from aiokai.model.reasons import Blame
-from aiokai.session.decisions import Verdict
+from aiokai.session.decisions import Failure, Verdict
 from aiokai.session.policy import Filter, GangOrder, QueueOrder, Rating, Score
 from aiokai.session.statement import Operation, Statement, Table
 from aiokai.snapshot.arrays import (
@@ -34,6 +35,8 @@ from aiokai.snapshot.arrays import (
 
 PLACED = (TaskState.ALLOCATED, TaskState.PIPELINED, TaskState.BOUND, TaskState.RUNNING, TaskState.SUCCEEDED)
 """States that count towards a gang's minimum."""
+_IS_PLACED = np.isin(np.arange(len(TaskState)), PLACED)
+_PENDING = int(TaskState.PENDING)
 _TREE_SLOTS = 128
 _JOURNAL = 1 << 14
 
@@ -63,6 +66,9 @@ class Session:
         operations: what was committed, in order.
         verdicts: why a gang does not start, by gang row.
         waiting: gangs that were pipelined onto what is being released.
+        best_effort: [C] classes that ask for nothing but a place among the pods of a node.
+        failures: what a number of tasks of one class and queue was told when it did not fit: in a cycle room only
+            shrinks, so that neither will the next gang of that kind.
     """
 
     def __init__(
@@ -87,9 +93,13 @@ class Session:
         self.operations: list[Operation] = []
         self.verdicts: dict[int, Verdict] = {}
         self.waiting: set[int] = set()
+        self.failures: dict[tuple[int, int, int], Failure] = {}
         self._known_sets: set[int] = set()
         self.table = _table(snapshot, ledger, self._weights(plugins))
-        self._pods_column = snapshot.resources.index(PODS)
+        request = self.facts.classes.request
+        pods = request[:, snapshot.resources.index(PODS)]
+        self.best_effort: Bool = (np.count_nonzero(request, axis=1) == 1) & (pods > 0)
+        self._tasks_of: dict[int, I32] = {}
         self._empty: Session | None = None
         self._plugins = plugins
 
@@ -111,6 +121,11 @@ class Session:
         assert facts is not None
         return facts
 
+    def node(self, row: int) -> NodeFacts:
+        facts = self.snapshot.nodes[row]
+        assert facts is not None
+        return facts
+
     def task(self, row: int) -> TaskFacts:
         facts = self.snapshot.tasks[row]
         assert facts is not None
@@ -122,23 +137,45 @@ class Session:
         created = int(self.facts.gangs.created_s[row])
         return (*self._gang_keys[row].tolist(), created, facts.namespace, facts.name, facts.dialect, facts.lone)
 
-    def tasks_of(self, gang: int) -> list[int]:
+    @cached_property
+    def gang_rank(self) -> list[int]:
+        """[G] the place of each gang by its key; without meaning for an unused row."""
+        rank = [0] * len(self.snapshot.gangs)
+        live = (row for row, facts in enumerate(self.snapshot.gangs) if facts is not None)
+        for place, row in enumerate(sorted(live, key=self.gang_key)):
+            rank[row] = place
+        return rank
+
+    def tasks_of(self, gang: int) -> I32:
         """The gang's tasks: higher priority first, then as people count names."""
-        return sorted(self.snapshot.gang_tasks[gang], key=lambda row: self.task(row).order)
+        rows = self._tasks_of.get(gang)
+        if rows is None:
+            in_order = sorted(self.snapshot.gang_tasks[gang], key=lambda row: self.task(row).order)
+            rows = self._tasks_of[gang] = np.array(in_order, np.int32)
+        return rows
 
     def pending(self, gang: int) -> list[int]:
         """Those of them that could be placed."""
-        state, obstacle = self.ledger.task_state, self.facts.tasks.obstacle
-        return [row for row in self.tasks_of(gang) if state[row] == TaskState.PENDING and obstacle[row] == 0]
+        rows = self.tasks_of(gang)
+        waits = (self.ledger.task_state[rows] == _PENDING) & (self.facts.tasks.obstacle[rows] == 0)
+        pending: list[int] = rows[waits].tolist()
+        return pending
+
+    def count_placed(self, gang: int) -> int:
+        """How many of them count towards its minimum."""
+        return int(np.count_nonzero(_IS_PLACED[self.ledger.task_state[self.tasks_of(gang)]]))
 
     def is_placed(self, task: int) -> bool:
         """True if it counts towards its gang's minimum."""
-        return int(self.ledger.task_state[task]) in PLACED
+        return bool(_IS_PLACED[self.ledger.task_state[task]])
 
     def is_best_effort(self, task: int) -> bool:
         """True if it asks for nothing but its place among the pods of a node."""
-        request = self.facts.classes.request[self.facts.tasks.of_class[task]]
-        return bool(np.count_nonzero(request) == 1 and request[self._pods_column])
+        return bool(self.best_effort[self.facts.tasks.of_class[task]])
+
+    def are_alike(self, tasks: Sequence[int]) -> bool:
+        """True if no filter, no node and no queue could tell one from another."""
+        return len(set(self.facts.tasks.of_class[list(tasks)].tolist())) <= 1
 
     def is_fifo(self, gang: int) -> bool:
         """True if a gang that does not fit ends the turn of its queue."""
@@ -175,8 +212,9 @@ class Session:
         gangs = self.facts.gangs
         wants |= gangs.live & ~self.admitted
         wants &= (gangs.obstacle == 0) & (gangs.queue >= 0)
-        rows = np.flatnonzero(wants)
-        return [int(row) for row in rows if self.facts.queues.obstacle[gangs.queue[row]] == 0]
+        wants[wants] = self.facts.queues.obstacle[gangs.queue[wants]] == 0
+        rows: list[int] = np.flatnonzero(wants).tolist()
+        return rows
 
     # What filters and scores say
 
@@ -194,10 +232,11 @@ class Session:
             np.equal(codes, 0, out=self.table.static.feasible[row])
             np.copyto(self.table.static.score[row], scores)
 
-    def blames_of(self, constraints: ConstraintSet) -> list[Blame | None]:
-        """Why each node is ruled out for a constraint set; None where it is not."""
-        meaning: list[Blame | None] = [None, *self._memo.blames]
-        return [meaning[code] for code in self._row(constraints)[0].tolist()]
+    def ruled_out(self, constraints: ConstraintSet) -> tuple[Bool, dict[Blame, int]]:
+        """[N] the live nodes that a constraint set leaves, and how many others it rules out for which reason."""
+        codes, live = self._row(constraints)[0], self.facts.nodes.live
+        counts = np.bincount(codes[live], minlength=len(self._memo.blames) + 1).tolist()
+        return live & (codes == 0), {blame: counts[code] for blame, code in self._memo.blames.items() if counts[code]}
 
     def _row(self, constraints: ConstraintSet) -> tuple[I32, I64]:
         known = self._memo.rows.get(constraints)
@@ -264,7 +303,10 @@ def _table(snapshot: Snapshot, ledger: Ledger, weights: Weights) -> Table:
         scratch=np.full(facts.classes.ask_container.shape[1], -1, np.int32),
     )
     journal = Journal(
-        np.empty((2 * len(snapshot.tasks) + 8, 3), np.int32), np.zeros(_JOURNAL, np.int32), np.zeros(2, np.int64)
+        log=np.empty((2 * len(snapshot.tasks) + 8, 3), np.int32),
+        touched=np.zeros(_JOURNAL, np.int32),
+        last=np.zeros(nodes, np.int64),
+        length=np.zeros(2, np.int64),
     )
     static = Static(np.zeros((sets, nodes), np.bool_), np.zeros((sets, nodes), np.int64))
     return Table(facts, ledger, journal, weights, static, trees, np.zeros(2, np.int32))

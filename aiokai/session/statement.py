@@ -52,7 +52,8 @@ class Statement:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.rollback(0)
+        if self.checkpoint():
+            self.rollback(0)
 
     def place(self, tasks: Sequence[int], *, pipeline: bool = False) -> int:
         """Place pending tasks in their order until one does not fit; returns how many were placed."""
@@ -80,6 +81,5 @@ class Statement:
 
     def commit(self) -> None:
         """Let what was done stand."""
-        log = self._table.journal.log[: self.checkpoint()].tolist()
-        self._committed += [Operation(what, task) for what, task, _ in log]
+        self._committed += map(Operation._make, self._table.journal.log[: self.checkpoint(), :2].tolist())
         kernels.close_log(self._table.journal)
