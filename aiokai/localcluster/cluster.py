@@ -11,6 +11,7 @@ import contextlib
 import yaml
 from aiohttp import web
 
+from aiokai.localcluster.applies import Applies
 from aiokai.localcluster.budgets import Budgets
 from aiokai.localcluster.crds import custom_resources
 from aiokai.localcluster.evictions import Evictions
@@ -34,7 +35,8 @@ class LocalCluster:
         self._catalog = Catalog()
         self._writes = Writes(self._store, self._catalog)
         evictions = Evictions(self._store, self._catalog, self._writes)
-        self._server = ApiServer(self._store, self._catalog, self._writes, evictions)
+        applies = Applies(self._store, self._writes)
+        self._server = ApiServer(self._store, self._catalog, self._writes, evictions, applies)
         self._runner: web.AppRunner | None = None
         self._controllers: list[asyncio.Task[None]] = []
         self._url = ""

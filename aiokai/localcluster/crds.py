@@ -89,7 +89,8 @@ class CustomStrategy(Strategy):
 
     def on_status_update(self, new: Json, old: Json) -> None:
         super().on_status_update(new, old)
-        new["metadata"] = dict(old["metadata"])
+        owned = {name: value for name, value in new["metadata"].items() if name == "managedFields"}
+        new["metadata"] = {**old["metadata"], **owned}
         self.schema.default(new)
 
     def generation_grows(self, new: Json, old: Json) -> bool:

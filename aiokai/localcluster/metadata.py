@@ -109,7 +109,12 @@ def begin(obj: Json, *, counts_generations: bool) -> None:
 def carry_over(new: Json, old: Json) -> None:
     """Let an update keep what only the server writes."""
     ours, theirs = new["metadata"], old["metadata"]
-    ours.pop("managedFields", None)
+    # A client may rewrite who owns what (kubectl does, to take over from itself); one empty entry forgets it all.
+    if not ours.get("managedFields"):
+        ours.pop("managedFields", None)
+        ours |= {"managedFields": theirs["managedFields"]} if theirs.get("managedFields") else {}
+    elif not any(ours["managedFields"]):
+        del ours["managedFields"]
     ours.pop("selfLink", None)
     for field in (*_SYSTEM_FIELDS, "name", "namespace", "generateName", "resourceVersion"):
         if field in theirs:

@@ -6,6 +6,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from aiokai.localcluster.applies import Application
 from aiokai.localcluster.lists import Portion, Query
 from aiokai.localcluster.objects import Json, decode
 from aiokai.localcluster.patches import json_patch, merge_patch, strategic_merge_patch
@@ -16,13 +17,15 @@ from aiokai.localcluster.status import (
     forbidden_field,
     invalid_options,
     no_such_path,
+    required,
     unsupported,
     unsupported_media_type,
 )
 from aiokai.localcluster.watches import DEFAULT_TIMEOUT_S, Start
 from aiokai.localcluster.writes import Change, Deletion, Options
 
-_YAML_TYPES = ("application/yaml", "application/apply-patch+yaml")
+APPLY_TYPE = "application/apply-patch+yaml"
+_YAML_TYPES = ("application/yaml", APPLY_TYPE)
 _TRUE = ("true", "1")
 
 
@@ -83,11 +86,24 @@ async def object_in(request: web.Request) -> Json:
     return body
 
 
+async def application_in(request: web.Request) -> Application:
+    """What a PATCH applies.
+
+    Raises: Refusal 400 or 422.
+    """
+    manager = request.query.get("fieldManager", "")
+    if not manager:
+        raise invalid_options("PatchOptions", required("fieldManager", "is required for apply patch"))
+    return Application(await object_in(request), manager, request.query.get("force") in _TRUE)
+
+
 async def change_in(request: web.Request, resource: Resource) -> Change:
     """The change that a PATCH asks for.
 
-    Raises: Refusal 400 or 415.
+    Raises: Refusal 400, 415 or 422.
     """
+    if "force" in request.query:
+        raise invalid_options("PatchOptions", forbidden_field("force", "may not be specified for non-apply patch"))
     patch = await body_of(request)
     match request.content_type:
         case "application/json-patch+json":
@@ -99,6 +115,7 @@ async def change_in(request: web.Request, resource: Resource) -> Change:
         case other:
             custom = "application/json-patch+json, application/merge-patch+json"
             offered = custom if resource.schema else f"{custom}, application/strategic-merge-patch+json"
+            offered += f", {APPLY_TYPE}"
             raise unsupported_media_type(other, offered)
     if not isinstance(patch, dict):
         raise bad_request("error decoding patch: the patch must be a JSON object")
@@ -131,7 +148,8 @@ def options_of(request: web.Request, body: Json | None = None) -> Options:
     dry_run = request.query.getall("dryRun", None) or (body or {}).get("dryRun") or []
     if any(value != "All" for value in dry_run):
         raise invalid_options("WriteOptions", unsupported("dryRun", dry_run, ("All",)))
-    return Options(bool(dry_run), _field_validation(request.query.get("fieldValidation", "Warn")), [])
+    manager = request.query.get("fieldManager") or request.headers.get("User-Agent", "").partition("/")[0]
+    return Options(bool(dry_run), _field_validation(request.query.get("fieldValidation", "Warn")), [], manager)
 
 
 def _field_validation(text: str) -> Literal["Strict", "Warn", "Ignore"]:

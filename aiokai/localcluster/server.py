@@ -11,11 +11,14 @@ from aiohttp import web
 
 from aiokai.localcluster import aggregated, discovery, openapi, openapi_v2, status
 from aiokai.localcluster.answers import form_of
+from aiokai.localcluster.applies import Applies
 from aiokai.localcluster.evictions import Evictions
 from aiokai.localcluster.lists import list_page
 from aiokai.localcluster.objects import Json, dig, encode
 from aiokai.localcluster.requests import (
+    APPLY_TYPE,
     Target,
+    application_in,
     change_in,
     deletion_in,
     is_watch,
@@ -44,11 +47,12 @@ Verb = Callable[["ApiServer", web.Request, Target], Awaitable[web.StreamResponse
 class ApiServer:
     """The HTTP side of one cluster."""
 
-    def __init__(self, store: Store, catalog: Catalog, writes: Writes, evictions: Evictions) -> None:
+    def __init__(self, store: Store, catalog: Catalog, writes: Writes, evictions: Evictions, applies: Applies) -> None:
         self._store = store
         self._catalog = catalog
         self._writes = writes
         self._evictions = evictions
+        self._applies = applies
         self._watches: set[Watch] = set()
 
     def application(self) -> web.Application:
@@ -177,8 +181,12 @@ class ApiServer:
         return self._one(request, target, stored, options, 200)
 
     async def _patch(self, request: web.Request, target: Target) -> web.Response:
-        change, options = await change_in(request, target.resource), options_of(request)
-        key = (target.namespace, target.name)
+        key, options = (target.namespace, target.name), options_of(request)
+        if request.content_type == APPLY_TYPE:
+            application = await application_in(request)
+            stored, new = self._applies.apply(target.resource, key, application, options, target.subresource)
+            return self._one(request, target, stored, options, 201 if new else 200)
+        change = await change_in(request, target.resource)
         stored = self._writes.update(target.resource, key, change, options, target.subresource)
         return self._one(request, target, stored, options, 200)
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from aiokai.localcluster import metadata, status
 from aiokai.localcluster.objects import Json, Key, timestamp
+from aiokai.localcluster.ownership import record_update
 from aiokai.localcluster.pods import BindingRefusedError, UnknownPriorityClassError, bind, check_binding
 from aiokai.localcluster.resources import Catalog, Resource
 from aiokai.localcluster.store import Store, Stored, sealed
@@ -26,6 +27,10 @@ class Options(NamedTuple):
     field_validation: Literal["Strict", "Warn", "Ignore"] = "Ignore"
     warnings: list[str] | None = None
     """Gets what the client should be told although the write succeeds."""
+    manager: str = "localcluster"
+    """Who writes."""
+    applies: bool = False
+    """The write itself says who owns what (applies.py)."""
 
 
 PLAIN = Options()
@@ -51,12 +56,21 @@ class Writes:
         self._store = store
         self._catalog = catalog
 
-    def create(self, resource: Resource, namespace: str, obj: Json, options: Options = PLAIN) -> Stored:
+    def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        obj: Json,
+        options: Options = PLAIN,
+        managed_fields: list[Json] | None = None,
+    ) -> Stored:
         """Raises: Refusal."""
         _place(resource, namespace, obj)
         self._shape(resource, obj, options)
         self._require_namespace(resource, namespace, obj)
         metadata.begin(obj, counts_generations=resource.strategy.counts_generations)
+        if managed_fields:
+            obj["metadata"]["managedFields"] = managed_fields
         try:
             resource.strategy.on_create(obj)
         except UnknownPriorityClassError as error:
@@ -90,6 +104,8 @@ class Writes:
         self._settle(resource, new, old, subresource)
         if new == old:
             return stored
+        if "managedFields" in new["metadata"] and not options.applies:
+            record_update(resource, new, old, options.manager, subresource)
         if resource.strategy.generation_grows(new, old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         self._check(resource, new)
