@@ -37,7 +37,8 @@ from aiokai.snapshot.arrays import (
     TaskState,
     read_only,
 )
-from aiokai.snapshot.cache import ClassKey, Placement
+from aiokai.snapshot.cache import Placement
+from aiokai.snapshot.class_table import ClassKey
 from aiokai.snapshot.reading import NodeReading, PodReading, as_bound, queue_of, read_node, read_pod
 
 T = TypeVar("T")
