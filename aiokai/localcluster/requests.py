@@ -6,6 +6,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from aiokai.localcluster import protobuf
 from aiokai.localcluster.applies import Application
 from aiokai.localcluster.lists import Portion, Query
 from aiokai.localcluster.objects import Json, decode
@@ -62,7 +63,7 @@ def target_of(catalog: Catalog, path: str) -> Target:
 
 
 async def body_of(request: web.Request) -> Any:
-    """The body, from JSON or YAML.
+    """The body, from JSON, YAML or protobuf.
 
     Raises: Refusal 400 or 415.
     """
@@ -70,12 +71,14 @@ async def body_of(request: web.Request) -> Any:
     content_type = request.content_type
     if content_type in _YAML_TYPES:
         return _parse_yaml(raw)
+    if content_type == protobuf.CONTENT_TYPE and raw:
+        return protobuf.from_protobuf(raw)
     if content_type.endswith("json") or content_type in ("application/octet-stream", "*/*") or not raw:
         try:
             return decode(raw) if raw else {}
         except msgspec.DecodeError as error:
             raise bad_request(f"couldn't parse the body: {error}") from error
-    raise unsupported_media_type(content_type, "application/json, application/yaml")
+    raise unsupported_media_type(content_type, f"application/json, application/yaml, {protobuf.CONTENT_TYPE}")
 
 
 async def object_in(request: web.Request) -> Json:

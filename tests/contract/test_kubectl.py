@@ -22,7 +22,7 @@ async def test_a_pod_is_applied_changed_shown_and_deleted(server: Server) -> Non
     heads, row = (await server.kubectl("get", "pods")).splitlines()
     assert heads.split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
     assert row.split()[:4] == ["p", "0/1", "Pending", "0"]
-    assert await server.kubectl("delete", "pod", "p") == 'pod "p" deleted\n'
+    assert (await server.kubectl("delete", "pod", "p")).startswith('pod "p" deleted')
     assert "not found" in await server.kubectl("get", "pod", "p", succeeds=False)
 
 
