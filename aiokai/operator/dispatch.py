@@ -5,6 +5,7 @@ One log line per decision; one Event per gang and decision.
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from aiokai.dialects import DIALECTS
@@ -32,12 +33,15 @@ class Dispatcher:
         events: EventRecorder,
         observed: Observed,
         metrics: Metrics,
+        owns_queues: Callable[[str], bool],
     ) -> None:
+        """Connect the parts. `owns_queues`: whether the numbers in a dialect's Queues are ours to write."""
         self._binder = binder
         self._status = status
         self._events = events
         self._observed = observed
         self._metrics = metrics
+        self._owns_queues = owns_queues
         self._said: dict[GangKey, tuple[str, str]] = {}
 
     def carry_out(self, cycle: int, decision: GangDecision) -> None:
@@ -55,7 +59,8 @@ class Dispatcher:
     def end_cycle(self, decisions: Decisions) -> None:
         """Do what concerns no single gang, after all gangs."""
         for queue, status in decisions.queues:
-            self._status.queue(queue, status)
+            if self._owns_queues(queue.dialect):
+                self._status.queue(queue, status)
         pending = {decision.gang for decision in decisions.gangs if decision.verdict is not None}
         for gang in self._said.keys() - pending:
             del self._said[gang]

@@ -48,7 +48,7 @@ class InvalidObjects:
         conditions = invalid_condition(known.conditions, error, envelope.metadata.generation, datetime.now(UTC))
         status = _Conditions(conditions=conditions).model_dump(mode="json", by_alias=True, exclude_none=True)
         body = {"metadata": {"uid": metadata.uid}, "status": status}
-        await self._client.patch(where, name, body, namespace, subresource="status", into=bytes)
+        await self._client.patch(where, name, body, namespace, subresource=kind.status_path, into=bytes)
 
 
 def invalid_condition(

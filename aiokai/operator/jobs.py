@@ -93,10 +93,11 @@ class Jobs:
         self._seen: dict[str, Store[Any]] = {name: Store() for name in self._dialects}
         self._children: defaultdict[str, dict[tuple[Resource, str], Child]] = defaultdict(dict)
         self._answers: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
-        self._others: dict[Resource, Reflector[_Other]] = {}
-        for dialect in dialects:
-            for resource in OTHER_CHILDREN:
-                self._others[resource] = self._watch_others(resource, dialect.keys.job)
+        self._others: dict[tuple[str, Resource], Reflector[_Other]] = {
+            (dialect.name, resource): self._watch_others(resource, dialect.keys.job)
+            for dialect in dialects
+            for resource in OTHER_CHILDREN
+        }
 
     @property
     def reflectors(self) -> Iterator[Reflector[Any]]:
@@ -194,7 +195,7 @@ class Jobs:
             PODS: self._cluster.pods,
             self._dialects[dialect].pod_group.resource: self._cluster.pod_groups(dialect),
             self._dialects[dialect].job.resource: self._seen[dialect],
-            **{resource: reflector.store for resource, reflector in self._others.items()},
+            **{resource: it.store for (of, resource), it in self._others.items() if of == dialect},
         }
         try:
             async with asyncio.timeout(OWN_WRITES_LIMIT_S):

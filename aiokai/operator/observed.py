@@ -78,7 +78,8 @@ class Cluster:
         return self._queues[dialect].store
 
     def queue(self, identity: Identity) -> Queue | None:
-        return self._queues[identity.dialect].store.get(("", identity.name))
+        watched = self._queues.get(identity.dialect)
+        return watched.store.get(("", identity.name)) if watched is not None else None
 
     def rebuild(self, cache: Cache) -> None:
         """Put everything into another Cache, which then takes the place of the old one."""

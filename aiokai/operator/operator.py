@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from aiokai.client.api import ApiClient
+from aiokai.client.backoff import Backoff
+from aiokai.controllers.job import WITHOUT_EFFECT
 from aiokai.controllers.queue import default_queue
-from aiokai.dialects import AIOKAI, DIALECTS
+from aiokai.dialects import DIALECTS, owns_unnamed
 from aiokai.dialects.dialect import Dialect, DialectKind
 from aiokai.errors import ApiError, ConfigError, ConflictError, InvalidObjectError
-from aiokai.model.base import Identity
+from aiokai.model.base import Custom, Identity
 from aiokai.model.configuration import Configuration
 from aiokai.model.kube import ObjectMeta, Pod
 from aiokai.model.pod_group import PodGroup
@@ -44,6 +46,7 @@ STOP_LIMIT_S: Final = 5.0
 PULSE_S: Final = 1.0
 PULSE_LIMIT_S: Final = 30.0
 RETRY_S: Final = 5.0
+RETRY_LIMIT_S: Final = 60.0
 GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 Progress = Callable[[str, int, int], None]
@@ -69,6 +72,7 @@ class Operator:
         self._progress = progress
         self._session_thread = ThreadPoolExecutor(1, thread_name_prefix="session")
         self._dialects = _dialects_of(config_file.current)
+        self._owned = _owned_of(config_file.current)
         self._cluster = Cluster(client, self._dialects, Cache(config_file.current), self)
         self._binder = Binder(client, self._forget)
         self._writes = LowPriorityWrites(lambda: self._binder.in_flight > 0)
@@ -81,12 +85,14 @@ class Operator:
             self._binder.is_sending,
             lambda it: self._cluster.cache.apply_pod_group(it),
         )
-        self._dispatcher = Dispatcher(self._binder, self._status, self._events, self._cluster, self.metrics)
+        self._dispatcher = Dispatcher(
+            self._binder, self._status, self._events, self._cluster, self.metrics, self._owns_unnamed
+        )
         self._cycles = CycleLoop(
             self._cluster, self._dispatcher, self.metrics, self._session_thread, lambda: config_file.current
         )
         self._reconcilers = Reconcilers(
-            client, self._cluster, self._events, self._dialects, lambda: config_file.current, kubeconfig
+            client, self._cluster, self._events, self._owned, lambda: config_file.current, kubeconfig
         )
         self._starting: str | None = "not started"
         self._pulse_s = time.monotonic()
@@ -124,7 +130,9 @@ class Operator:
                 self._starting = "kernels are being compiled"
                 await warming
                 self._spare_the_collector()
-                parts.create_task(self._ensure_default_queue())
+                for dialect in self._owned:
+                    if self._owns_unnamed(dialect.name):
+                        parts.create_task(self._ensure_default_queue(dialect))
                 parts.create_task(self._config_file.follow(self._configuration_changed, self._configuration_refused))
                 parts.create_task(self._cycles.run())
                 self._reconcilers.start()
@@ -162,9 +170,9 @@ class Operator:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
 
-    async def _ensure_default_queue(self) -> None:
-        """Create queue `default` in the native dialect, once its CRD is there."""
-        wanted = default_queue(AIOKAI)
+    async def _ensure_default_queue(self, dialect: Dialect) -> None:
+        """Create queue `default` of a dialect, once its CRD is there."""
+        wanted, again = default_queue(dialect), Backoff(RETRY_S, RETRY_LIMIT_S)
         while True:
             try:
                 await self._client.create(served_at(wanted.resource), dict(wanted.body), into=bytes)
@@ -174,11 +182,11 @@ class Operator:
                 log.debug("%s cannot be created yet: %s", wanted.key, error)
             else:
                 return
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(again.next_s())
 
     def _configuration_changed(self) -> None:
         configuration = self._config_file.current
-        if _dialects_of(configuration) != self._dialects:
+        if (_dialects_of(configuration), _owned_of(configuration)) != (self._dialects, self._owned):
             log.warning("the dialects have changed: they are taken up at the next start")
         cache = Cache(configuration)
         self._cluster.rebuild(cache)
@@ -215,19 +223,42 @@ class Operator:
         if new is None and old is not None:
             self._status.forget(old.metadata.uid)
         self._reconcilers.pod_group_changed(old, new)
+        if new is not None:
+            self._name_fields_without_effect(DIALECTS[new.dialect].pod_group, old, new)
 
     def queue_changed(self, old: Queue | None, new: Queue | None) -> None:
         if new is None and old is not None:
             self._status.forget(old.metadata.uid)
+        if new is not None:
+            self._name_fields_without_effect(DIALECTS[new.dialect].queue, old, new)
 
     def undecodable(self, kind: DialectKind[Any, Any], metadata: ObjectMeta, error: InvalidObjectError) -> None:
-        for dialect in self._dialects:
-            if kind is dialect.pod_group:
-                identity = Identity(dialect.name, metadata.namespace, metadata.name)
-                self._cluster.cache.invalid(identity, str(error))
-        self._invalid.tell(kind, metadata, error)
+        dialect = next(it for it in self._dialects if kind in (it.pod_group, it.queue))
+        if kind is dialect.pod_group:
+            identity = Identity(dialect.name, metadata.namespace, metadata.name)
+            self._cluster.cache.invalid(identity, str(error))
+        if self._owns_unnamed(dialect.name):
+            self._invalid.tell(kind, metadata, error)
         self._cycles.wake()
+
+    def _owns_unnamed(self, dialect: str) -> bool:
+        return owns_unnamed(self.configuration, dialect)
+
+    def _name_fields_without_effect(
+        self, kind: DialectKind[Any, Any], old: Custom[Any, Any] | None, new: Custom[Any, Any]
+    ) -> None:  # fmt: skip
+        told = old.without_effect if old is not None else ()
+        if not new.without_effect or new.without_effect == told or not self._owns_unnamed(new.dialect):
+            return
+        resource, meta = kind.resource, new.metadata
+        about = Regarding(resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid)
+        fields = ", ".join(new.without_effect)
+        self._events.record(about, "Warning", WITHOUT_EFFECT, f"these fields have no effect yet: {fields}")
 
 
 def _dialects_of(configuration: Configuration) -> tuple[Dialect, ...]:
     return tuple(DIALECTS[choice.name] for choice in configuration.dialects if choice.name in DIALECTS)
+
+
+def _owned_of(configuration: Configuration) -> tuple[Dialect, ...]:
+    return tuple(dialect for dialect in _dialects_of(configuration) if dialect.name in configuration.owned_dialects)

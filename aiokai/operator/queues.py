@@ -12,6 +12,7 @@ from aiokai.model.queue import DEFAULT_QUEUE
 from aiokai.operator.events import Regarding
 from aiokai.operator.execution import Execution
 from aiokai.operator.observed import Cluster
+from aiokai.snapshot.derive import referred_queues
 
 
 class QueueKey(NamedTuple):
@@ -49,10 +50,16 @@ class Queues:
 
     def pod_group_changed(self, pod_group: PodGroup) -> None:
         """A closing queue is closed once nothing in it is left."""
-        key = QueueKey(pod_group.dialect, pod_group.spec.queue or DEFAULT_QUEUE)
+        key = self._payer(pod_group)
         queue = self._cluster.queue(Identity(key.dialect, "", key.name))
         if queue is not None and queue.spec.state != OPEN:
             self._wake(key)
+
+    def _payer(self, pod_group: PodGroup) -> QueueKey:
+        """The queue that the PodGroup names: its own dialect's, or the native one where only that exists."""
+        own, *others = referred_queues(pod_group.dialect, pod_group.spec.queue or DEFAULT_QUEUE)
+        found = next((identity for identity in (own, *others) if self._cluster.queue(identity) is not None), own)
+        return QueueKey(found.dialect, found.name)
 
     async def step(self, key: QueueKey) -> float | None:
         """Reconcile one Queue once.
@@ -68,8 +75,9 @@ class Queues:
         dialect = self._dialects[key.dialect]
         groups = [
             group
-            for group in self._cluster.pod_groups(key.dialect).values()
-            if (group.spec.queue or DEFAULT_QUEUE) == key.name
+            for name in self._dialects
+            for group in self._cluster.pod_groups(name).values()
+            if self._payer(group) == key
         ]
         changes = reconcile(body, groups, dialect)
         resource = dialect.queue.resource

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from aiokai.client.api import ApiClient
 from aiokai.client.reflector import Reflector
-from aiokai.dialects import Dialect
+from aiokai.dialects import Dialect, owns_unnamed
 from aiokai.model.configuration import Configuration
 from aiokai.model.kube import Pod
 from aiokai.model.pod_group import PodGroup
@@ -39,6 +39,7 @@ class Reconcilers:
         self._jobs = Jobs(client, cluster, execution, dialects, configuration, self._work.add)
         self._queues = Queues(cluster, execution, dialects, self._work.add)
         self._dialects = {dialect.name: dialect for dialect in dialects}
+        self._configuration = configuration
         self._taker: dict[Resource, tuple[str, Seen]] = {}
         for dialect in dialects:
             self._taker[dialect.job.resource] = dialect.name, self._jobs.job_seen
@@ -71,7 +72,7 @@ class Reconcilers:
 
     def pod_group_changed(self, old: PodGroup | None, new: PodGroup | None) -> None:
         pod_group = new or old
-        if pod_group is not None:
+        if pod_group is not None and pod_group.dialect in self._dialects:
             self._jobs.child_changed(self._dialects[pod_group.dialect].pod_group.resource, old, new)
             self._queues.pod_group_changed(pod_group)
 
@@ -84,6 +85,7 @@ class Reconcilers:
             case JobKey():
                 return await self._jobs.step(key)
             case QueueKey():
-                return await self._queues.step(key)
+                # Whether a queue is open is told by whoever tells its numbers too.
+                return await self._queues.step(key) if owns_unnamed(self._configuration(), key.dialect) else None
             case _:
                 assert_never(key)

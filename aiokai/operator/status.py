@@ -137,7 +137,9 @@ class StatusWriter:
 
         async def write() -> None:
             try:
-                made = await self._client.patch(where, name, body, namespace, subresource="status", into=Envelope)
+                made = await self._client.patch(
+                    where, name, body, namespace, subresource=kind.status_path, into=Envelope
+                )
             except (NotFoundError, ConflictError, BadRequestError, ForbiddenError):
                 if self._sent.get(uid) is sent:
                     del self._sent[uid]

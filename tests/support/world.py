@@ -50,6 +50,9 @@ def _decode(raw: bytes) -> Seen:
 class World:
     """What a test sees of a cluster, and does to it; objects without a namespace are in the test's own."""
 
+    kinds: tuple[Resource, ...] = WATCHED
+    """What is watched."""
+
     def __init__(self, client: ApiClient, kubeconfig: Path, namespace: str) -> None:
         self.client = client
         self.kubeconfig = kubeconfig
@@ -59,7 +62,7 @@ class World:
         self._changed = asyncio.Event()
         self._reflectors = {
             resource: Reflector(client, resource, _decode, self._on_change, namespace=self._scope(resource))
-            for resource in WATCHED
+            for resource in self.kinds
         }
 
     async def watch(self) -> None:
@@ -176,8 +179,10 @@ class World:
             try:
                 async with asyncio.timeout(WAIT_S):
                     await kubelets.ready.wait()
-                yield
-                await self._clear(templates)
+                try:
+                    yield
+                finally:
+                    await self._clear(templates)
             finally:
                 work.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -192,9 +197,11 @@ class World:
         for queue in self.all(QUEUES):
             if queue["metadata"]["name"].endswith(self.namespace):
                 await self._gone(QUEUES, queue["metadata"]["name"])
-        await self.until(lambda: not self.all(PODS))
-        for template in templates:
-            await self._gone(NODES, template.name)
+        try:
+            await self.until(lambda: not self.all(PODS))
+        finally:
+            for template in templates:
+                await self._gone(NODES, template.name)
 
     async def _gone(self, resource: Resource, name: str) -> None:
         namespace = self.namespace if resource.namespaced else ""
@@ -202,15 +209,24 @@ class World:
             await self.client.delete(resource, name, namespace, grace_period_s=0, propagation="Background")
 
 
+WorldT = TypeVar("WorldT", bound=World)
+
+
 @asynccontextmanager
-async def world(kubeconfig: Path, namespace: str, *, crds: bool = True) -> AsyncIterator[World]:
+async def world(
+    kubeconfig: Path,
+    namespace: str,
+    *,
+    crds: bool = True,
+    of: type[WorldT] = World,  # type: ignore[assignment]
+) -> AsyncIterator[WorldT]:
     """A world in a namespace of its own, with the CRDs (unless told) and a watch on everything."""
     async with await connect(kubeconfig) as client:
         if crds:
             await install_crds(client)
             await _until_served(client)
         await client.create(NAMESPACES, {"metadata": {"name": namespace}}, into=bytes)
-        made = World(client, kubeconfig, namespace)
+        made = of(client, kubeconfig, namespace)
         watching = asyncio.create_task(made.watch())
         try:
             async with asyncio.timeout(WAIT_S):
