@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format crds lock controlplane clean
+.PHONY: help demo up test check format crds manifests image lock controlplane clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,7 @@ check: .venv/installed ## lint, types, layers, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/aiokai crds --check
+	$(BIN)/python manifests/generate.py --check
 
 format: .venv/installed ## put the code into its form
 	$(BIN)/ruff check --fix .
@@ -38,6 +39,9 @@ format: .venv/installed ## put the code into its form
 
 crds: .venv/installed ## write crds/ from the models
 	$(BIN)/aiokai crds
+
+manifests: crds ## write manifests/install.yaml from the chart and the models
+	$(BIN)/python manifests/generate.py
 
 controlplane: ## build the real kube-apiserver that the tests use (Go; minutes once)
 	sh tests/controlplane/build.sh

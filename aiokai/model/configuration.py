@@ -17,8 +17,10 @@ class Cycle(Strict):
 
 class DialectChoice(Strict):
     name: str
-    scheduler_names: tuple[str, ...] = ()
-    mode: Literal["own", "read"] = "own"
+    scheduler_names: tuple[str, ...] = Field(default=(), description="Pods and Jobs that say one of these are ours.")
+    mode: Literal["own", "read"] = Field(
+        default="own", description="own: reconcile and write statuses; read: only read."
+    )
 
 
 class Plugin(Strict):
@@ -28,7 +30,11 @@ class Plugin(Strict):
 
 
 class Enqueue(Strict):
-    against: Literal["capacity", "quota"] = "capacity"
+    against: Literal["capacity", "quota"] = Field(
+        default="capacity",
+        description="capacity: admit what free and reclaimable room can hold; quota: by the queue's rights alone, "
+        "so that an autoscaler can add nodes.",
+    )
 
 
 ActionName = Literal["enqueue", "allocate", "backfill"]
@@ -50,9 +56,14 @@ def _default_plugins() -> tuple[Plugin, ...]:
 
 class Profile(Strict):
     name: str = "default"
-    actions: tuple[ActionName, ...] = ("enqueue", "allocate", "backfill")
+    actions: tuple[ActionName, ...] = Field(
+        default=("enqueue", "allocate", "backfill"), description="What a cycle does, in this order."
+    )
     enqueue: Enqueue = Enqueue()
-    plugins: tuple[Plugin, ...] = Field(default_factory=_default_plugins)
+    plugins: tuple[Plugin, ...] = Field(
+        default_factory=_default_plugins,
+        description="The whole list: orders of gangs as listed, scores times weight.",
+    )
 
 
 class VgpuNames(Strict):
@@ -70,14 +81,25 @@ class Devices(Strict):
 
 class Web(Strict):
     host: str = "0.0.0.0"
-    port: int = Field(default=8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535, description="Of /livez, /readyz and /metrics.")
+    node_pool_label: str = Field(
+        default="",
+        description="Node label whose value is the node pool in metrics; without one all nodes are one pool.",
+    )
+    compatibility_metrics: tuple[Literal["volcano", "kai"], ...] = Field(
+        default=(), description="Names of volcano, kai for the same facts as well, for dashboards that ask for them."
+    )
 
 
 class Configuration(Strict):
     cycle: Cycle = Cycle()
-    dialects: tuple[DialectChoice, ...] = (DialectChoice(name="aiokai", scheduler_names=("aiokai",)),)
-    profiles: tuple[Profile, ...] = Field(default=(Profile(),), min_length=1, max_length=1)
-    devices: Devices = Devices()
+    dialects: tuple[DialectChoice, ...] = Field(
+        default=(DialectChoice(name="aiokai", scheduler_names=("aiokai",)),), description="Whose objects are read."
+    )
+    profiles: tuple[Profile, ...] = Field(
+        default=(Profile(),), min_length=1, max_length=1, description="How is decided; one so far."
+    )
+    devices: Devices = Field(default=Devices(), description="How the device plugin of shared cards names what it has.")
     web: Web = Web()
 
     @model_validator(mode="after")
