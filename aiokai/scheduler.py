@@ -72,7 +72,9 @@ def warm_up(progress: Callable[[str, int, int], None] | None = None) -> None:
         ("memory_on", lambda: memory_on(1, 1)),
         (
             "divide_share",
-            lambda: divide_share(1, 1, one, one, np.ones(1, np.int32), np.ones(1, np.int32), one, one.copy()),
+            lambda: divide_share(
+                1, 1, one, one, np.ones(1, np.int32), np.ones(1, np.int32), one, np.ones((2, 1), np.int64), one.copy()
+            ),
         ),
     ]
     for i, (name, compiled) in enumerate(steps):

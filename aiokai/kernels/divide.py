@@ -5,17 +5,23 @@ priority; whole units (a GPU is one, as are a millicore and a byte) by largest r
 times weights leave 64 bits, so quotient and rest are multiplied apart, and fractions are kept as their numerators.
 """
 
-import numpy as np
-
 from aiokai.kernels.jit import kernel
 from aiokai.snapshot.arrays import I32, I64
 
 
 @kernel
 def divide_share(
-    total: int, unit: int, deserved: I64, weight: I64, priority: I32, rank: I32, request: I64, out: I64
+    total: int,
+    unit: int,
+    deserved: I64,
+    weight: I64,
+    priority: I32,
+    rank: I32,
+    request: I64,
+    scratch: I64,
+    out: I64,
 ) -> None:
-    """Divide `total` among queues [Q], none above its `request`; `out` [Q] gets the shares.
+    """Divide `total` among queues [Q], none above its `request`: `out` [Q] gets the shares, `scratch` [2, Q] is lost.
 
     Shares beyond deserved are whole multiples of `unit`, but for what completes a request. They sum to
     min(total, requests), or to what is deserved where that is more than the total.
@@ -24,19 +30,12 @@ def divide_share(
     for q in range(out.shape[0]):
         out[q] = min(deserved[q], request[q])
         left -= out[q]
-    remainder, whole = np.zeros(out.shape[0], np.int64), np.ones(out.shape[0], np.int64)
-    served = np.zeros(out.shape[0], np.bool_)
-    while left > 0:
-        group = -1
-        for q in range(out.shape[0]):
-            if not served[q] and (group < 0 or priority[q] > priority[group]):
-                group = q
-        if group < 0:
-            break
+    remainder, whole = scratch[0], scratch[1]
+    remainder[:], whole[:] = 0, 1
+    group = _highest_below(priority, -1)
+    while left > 0 and group >= 0:
         left = _by_weight(left, unit, priority[group], weight, priority, request, out, remainder, whole)
-        level = priority[group]
-        for q in range(out.shape[0]):
-            served[q] = served[q] or priority[q] == level
+        group = _highest_below(priority, group)
     while left > 0:
         best = -1
         for q in range(out.shape[0]):
@@ -48,6 +47,16 @@ def divide_share(
         out[best] += more
         left -= more
         remainder[best] -= whole[best]
+
+
+@kernel
+def _highest_below(priority: I32, other: int) -> int:
+    """A queue of the next lower priority than that of `other`, of the highest if that is -1; -1 if there is none."""
+    best = -1
+    for q in range(priority.shape[0]):
+        if (other < 0 or priority[q] < priority[other]) and (best < 0 or priority[q] > priority[best]):
+            best = q
+    return best
 
 
 @kernel

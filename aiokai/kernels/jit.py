@@ -58,7 +58,9 @@ else:
 
     def kernel(fn):
         """Have `fn` compiled when it is first called with arguments of new types."""
-        compiled = numba.njit(nogil=True, error_model="numpy")(fn)
+        # Without NRT no references to arrays are counted: with it each call counted some seventy, and placing a task
+        # took 8 µs in place of 0.7 (measured 2026-11). In return a kernel allocates nothing; callers bring the room.
+        compiled = numba.njit(nogil=True, error_model="numpy", _nrt=False)(fn)
         if compiled is not fn:  # as it is with NUMBA_DISABLE_JIT
             compiled._cache = KernelCache(fn, _FOLDERS)
         return compiled

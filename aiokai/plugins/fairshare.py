@@ -34,7 +34,7 @@ class FairShare:
                     int(pot[r]), 1000 if r == GPU_COLUMN else 1,
                     np.minimum(protected[:, r], total[r]),
                     queues.weight[children], queues.priority[children], queues.rank[children],
-                    np.ascontiguousarray(request[children, r]), shares,
+                    np.ascontiguousarray(request[children, r]), np.empty((2, len(children)), np.int64), shares,
                 )  # fmt: skip
                 fair[children, r] = shares
         return fair

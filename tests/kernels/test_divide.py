@@ -19,7 +19,8 @@ queues = st.lists(
 def divided(total: int, unit: int, given: list[Queue]) -> list[int]:
     deserved, weight, priority, request = (np.array(column) for column in zip(*given, strict=True))
     rank, out = np.arange(len(given), dtype=np.int32)[::-1].copy(), np.zeros(len(given), np.int64)
-    divide_share(total, unit, deserved, weight, priority.astype(np.int32), rank, request, out)
+    scratch = np.full((2, len(given)), 7, np.int64)
+    divide_share(total, unit, deserved, weight, priority.astype(np.int32), rank, request, scratch, out)
     assert out.tolist() == plain.divide(
         total, unit, deserved.tolist(), weight.tolist(), priority.tolist(), rank.tolist(), request.tolist()
     )
@@ -75,7 +76,8 @@ def test_a_higher_priority_is_filled_before_a_lower_one_gets_more_than_what_roun
 def test_the_example_of_kai_gives_seven_and_three() -> None:
     older_first, out = np.array([0, 1], np.int32), np.zeros(2, np.int64)
     two, same, ten = np.array([2000, 2000]), np.zeros(2, np.int32), np.array([10_000, 10_000])
-    divide_share(10_000, 1000, two, np.array([3, 1]), same, older_first, ten, out)
+    scratch = np.zeros((2, 2), np.int64)
+    divide_share(10_000, 1000, two, np.array([3, 1]), same, older_first, ten, scratch, out)
     assert out.tolist() == [7000, 3000]
 
 

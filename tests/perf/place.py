@@ -6,6 +6,7 @@ since others use the machine too. Nothing here is asserted by a test.
 
 import argparse
 import cProfile
+import gc
 import pstats
 import sys
 import time
@@ -102,6 +103,8 @@ def run(measure: Measure, profiled: str) -> bool:
     """Print one line; True if the bound is kept."""
     cache = Cache(Configuration())
     measure.fill(cache)
+    gc.collect()
+    gc.freeze()  # as the operator does once it has seen everything
     best = float("inf")
     for _ in range(RUNS):
         snapshot, ledger = cache.snapshot(NOW)
