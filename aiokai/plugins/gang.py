@@ -4,7 +4,7 @@ import numpy as np
 
 from aiokai.snapshot.arrays import I64, Ledger, Snapshot, TaskState
 
-_PLACED = (TaskState.BOUND, TaskState.RUNNING, TaskState.SUCCEEDED)
+_PLACED = (TaskState.ALLOCATED, TaskState.PIPELINED, TaskState.BOUND, TaskState.RUNNING, TaskState.SUCCEEDED)
 
 
 class Gang:
@@ -17,3 +17,9 @@ class Gang:
         minimum = snapshot.facts.subgroups.min_member[gangs.root] if len(counts) else counts
         keys: I64 = np.sign(counts - minimum) + 1
         return keys
+
+    def gang_key(self, snapshot: Snapshot, ledger: Ledger, gang: int) -> int:
+        rows = np.array(snapshot.gang_tasks[gang], np.int32)
+        placed = np.count_nonzero(np.isin(ledger.task_state[rows], _PLACED))
+        minimum = snapshot.facts.subgroups.min_member[snapshot.facts.gangs.root[gang]]
+        return int(np.sign(placed - minimum)) + 1

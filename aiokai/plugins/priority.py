@@ -7,3 +7,6 @@ class Priority:
     def gang_keys(self, snapshot: Snapshot, ledger: Ledger) -> I64:  # noqa: ARG002 (of the protocol)
         """[G] the higher the priority, the earlier."""
         return -snapshot.facts.gangs.priority.astype("int64")
+
+    def gang_key(self, snapshot: Snapshot, ledger: Ledger, gang: int) -> int:  # noqa: ARG002 (of the protocol)
+        return -int(snapshot.facts.gangs.priority[gang])

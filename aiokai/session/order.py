@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 
 from sortedcontainers import SortedList
 
-from aiokai.session.session import Session
+from aiokai.session.session import GangPlace, Session
 
 QueueEntry = tuple[tuple[int, ...], int]
 _TOP = -1
@@ -23,13 +23,12 @@ class GangQueue:
         self._session = session
         self._parent: list[int] = session.facts.queues.parent.tolist()
         self._queue_of: list[int] = session.facts.gangs.queue.tolist()
-        self._waiting: dict[int, list[tuple[int, int]]] = {}  # of each leaf, a heap of rank and gang
+        self._waiting: dict[int, list[tuple[GangPlace, int]]] = {}  # of each leaf, a heap of place and gang
         self._children: dict[int, SortedList] = {}
         self._rivals: dict[int, set[int]] = {}
         self._entry: dict[int, QueueEntry] = {}
-        rank = session.gang_rank
         for gang in gangs:
-            self._waiting.setdefault(self._queue_of[gang], []).append((rank[gang], gang))
+            self._waiting.setdefault(self._queue_of[gang], []).append((session.place_of(gang), gang))
         for queue, waiting in self._waiting.items():
             heapify(waiting)
             self._enrol(queue)
@@ -53,9 +52,10 @@ class GangQueue:
         return gang
 
     def push(self, gang: int) -> None:
-        """Put a gang back that was taken out, by what its queue uses now."""
+        """Put a gang back that was taken out and grew, by what it and its queue have now."""
         queue = self._queue_of[gang]
-        heappush(self._waiting[queue], (self._session.gang_rank[gang], gang))
+        self._session.grew(gang)
+        heappush(self._waiting[queue], (self._session.place_of(gang), gang))
         self._moved.add(queue)
 
     def drop_queue(self, gang: int) -> list[int]:

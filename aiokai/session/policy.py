@@ -46,6 +46,10 @@ class GangOrder(Protocol):
         """[G] sorts ascending; the plugins' order in the configuration decides, then creation and name."""
         ...
 
+    def gang_key(self, snapshot: Snapshot, ledger: Ledger, gang: int) -> int:
+        """The same for one gang, after something of it was placed."""
+        ...
+
 
 @runtime_checkable
 class QueueOrder(Protocol):

@@ -42,7 +42,8 @@ def quantum_of(session: Session, gang: int) -> Quantum:
             _count_up(placed, int(tasks.subgroup[task]), subgroups.parent)
     chosen: dict[int, None] = {}
     missing = 0
-    for _, group in session.gang(gang).subgroups:
+    # Those below come first: what they need counts for those above them.
+    for _, group in reversed(session.gang(gang).subgroups):
         lacking = int(subgroups.min_member[group]) - placed[group]
         if lacking <= 0:
             continue

@@ -4,6 +4,7 @@ It opens on a Snapshot and a Ledger, lets the plugins say their part, and collec
 nothing itself.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,8 @@ from aiokai.snapshot.arrays import (
 
 PLACED = (TaskState.ALLOCATED, TaskState.PIPELINED, TaskState.BOUND, TaskState.RUNNING, TaskState.SUCCEEDED)
 """States that count towards a gang's minimum."""
+GangPlace = tuple[int, int, tuple[object, ...]]
+"""Rank, 1 and nothing; of a gang that grew the rank it stands just before, 0 and its key."""
 _IS_PLACED = np.isin(np.arange(len(TaskState)), PLACED)
 _PENDING = int(TaskState.PENDING)
 _TREE_SLOTS = 128
@@ -81,7 +84,8 @@ class Session:
         self._memo = memo
         self._refresh_memo()
         self.queue_orders = [p for p in plugins if isinstance(p, QueueOrder)]
-        keys = [p.gang_keys(snapshot, ledger) for p in plugins if isinstance(p, GangOrder)]
+        self._gang_orders = [p for p in plugins if isinstance(p, GangOrder)]
+        keys = [order.gang_keys(snapshot, ledger) for order in self._gang_orders]
         self._gang_keys = np.stack(keys, axis=1) if keys else np.zeros((len(snapshot.gangs), 0), np.int64)
         self.entitled: I64 = (
             self.queue_orders[0].entitle(snapshot, ledger)
@@ -99,6 +103,7 @@ class Session:
         request = self.facts.classes.request
         pods = request[:, snapshot.resources.index(PODS)]
         self.best_effort: Bool = (np.count_nonzero(request, axis=1) == 1) & (pods > 0)
+        self._places: dict[int, GangPlace] = {}
         self._tasks_of: dict[int, I32] = {}
         self._empty: Session | None = None
         self._plugins = plugins
@@ -138,13 +143,27 @@ class Session:
         return (*self._gang_keys[row].tolist(), created, facts.namespace, facts.name, facts.dialect, facts.lone)
 
     @cached_property
+    def _gangs_in_order(self) -> list[tuple[tuple[object, ...], int]]:
+        """Key and row of every gang as the cycle found it, sorted."""
+        return sorted((self.gang_key(row), row) for row, facts in enumerate(self.snapshot.gangs) if facts is not None)
+
+    @cached_property
     def gang_rank(self) -> list[int]:
-        """[G] the place of each gang by its key; without meaning for an unused row."""
+        """[G] the place of each gang by its key as the cycle found it; without meaning for an unused row."""
         rank = [0] * len(self.snapshot.gangs)
-        live = (row for row, facts in enumerate(self.snapshot.gangs) if facts is not None)
-        for place, row in enumerate(sorted(live, key=self.gang_key)):
+        for place, (_, row) in enumerate(self._gangs_in_order):
             rank[row] = place
         return rank
+
+    def place_of(self, gang: int) -> GangPlace:
+        """Sorts the gangs of one queue: by rank, and those that grew in this cycle between the ranks."""
+        return self._places.get(gang) or (self.gang_rank[gang], 1, ())
+
+    def grew(self, gang: int) -> None:
+        """Something of the gang was placed: its plugins' keys may be others now."""
+        self._gang_keys[gang] = [order.gang_key(self.snapshot, self.ledger, gang) for order in self._gang_orders]
+        key = self.gang_key(gang)
+        self._places[gang] = (bisect_left(self._gangs_in_order, (key, -1)), 0, key)
 
     def tasks_of(self, gang: int) -> I32:
         """The gang's tasks: higher priority first, then as people count names."""
@@ -199,8 +218,8 @@ class Session:
     def next_charge(self, gang: int) -> I64:
         """[R] about what the gang's queue will be charged next: its minimum, or its first waiting task."""
         charge: I64 = self.facts.gangs.min_charge[gang]
-        if not charge.any() and self.snapshot.gang_tasks[gang]:
-            charge = self.facts.classes.charge[self.facts.tasks.of_class[self.snapshot.gang_tasks[gang][0]]]
+        if not charge.any() and (pending := self.pending(gang)):
+            charge = self.facts.classes.charge[self.facts.tasks.of_class[pending[0]]]
         return charge
 
     def gangs_with_work(self) -> list[int]:
