@@ -46,6 +46,8 @@ def _of_the_gang(facts: GangFacts, reason: Reason) -> str:
             return f"{where}: a parent of queue {facts.queue!r} is missing or its own child"
         case Reason.POD_GROUP_NOT_FOUND:
             return f"there is no PodGroup {facts.problem!r} in this namespace"
+        case Reason.UNSUPPORTED_CONSTRAINT:
+            return _unsupported(facts.problem or f"spec.affinity of queue {facts.queue}")
     return facts.problem
 
 
@@ -60,7 +62,11 @@ def _of_a_task(session: Session, gang: int, facts: GangFacts) -> Verdict:
     reason, told = Reason(int(obstacle[task])), session.task(task)
     message = told.problem
     if reason is Reason.UNSUPPORTED_CONSTRAINT:
-        message = f"UnsupportedConstraint {told.problem}: aiokai does not keep this constraint yet"
+        message = _unsupported(told.problem)
     elif reason is Reason.SCHEDULING_GATED:
         message = f"waits for its scheduling gates: {told.problem}"
     return refusal(session, gang, reason, message if facts.lone else f"pod {told.name}: {message}", message)
+
+
+def _unsupported(field: str) -> str:
+    return f"UnsupportedConstraint {field}: aiokai does not keep this constraint yet"

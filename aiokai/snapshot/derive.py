@@ -14,13 +14,14 @@ from aiokai.model.keys import CONTENT
 from aiokai.model.kube import PriorityClass
 from aiokai.model.pod_group import GangKey, GangPhase, PodGroup, PodGroupSpec
 from aiokai.model.quantity import UNLIMITED, quantity_to_base
-from aiokai.model.queue import Queue
+from aiokai.model.queue import Queue, QueueSpec
 from aiokai.model.reasons import Reason
 from aiokai.snapshot.arrays import GPU, GPU_COLUMN, I32, I64, SLOTS, Queues
 from aiokai.snapshot.reading import Amount, PodReading, natural_order
 
 PHASE_CODES = {str(phase): code for code, phase in enumerate(GangPhase)}
 """GangPhase by its text as a number in arrays; anything else is -1."""
+_INHERITED = (Reason.QUEUE_CLOSED, Reason.QUEUE_ORPHAN, Reason.UNSUPPORTED_CONSTRAINT)
 UNWRITTEN = (-1, 0, 0, 0, 0)
 
 
@@ -141,7 +142,28 @@ def gang_obstacle(
         return Reason.INVALID, error
     if group is None and not key.lone:
         return Reason.POD_GROUP_NOT_FOUND, key.name
-    return (Reason.QUEUE_NOT_FOUND, named) if queue < 0 else (Reason.NONE, "")
+    if queue < 0:
+        return Reason.QUEUE_NOT_FOUND, named
+    unsupported = unsupported_field(group.spec) if group is not None else None
+    return (Reason.UNSUPPORTED_CONSTRAINT, unsupported) if unsupported else (Reason.NONE, "")
+
+
+def unsupported_field(spec: PodGroupSpec) -> str | None:
+    """The first field whose constraint aiokai does not keep yet: such a gang waits, it is never bound against it."""
+    if spec.topology is not None and spec.topology.required:
+        return "spec.topology.required"
+    for i, group in enumerate(spec.sub_groups):
+        if group.min_sub_group is not None:
+            return f"spec.subGroups[{i}].minSubGroup"
+        if group.topology is not None and group.topology.required:
+            return f"spec.subGroups[{i}].topology.required"
+    return None
+
+
+def needs_node_groups(spec: QueueSpec) -> bool:
+    """True if gangs of the queue may use only some nodes, which aiokai does not keep yet."""
+    terms = (spec.affinity.node_group_affinity, spec.affinity.node_group_anti_affinity) if spec.affinity else ()
+    return any(term is not None and term.required for term in terms)
 
 
 def referred_queues(dialect: str, name: str) -> tuple[Identity, Identity]:
@@ -166,6 +188,8 @@ def queue_arrays(queues: Sequence[Queue | None], columns: Mapping[str, int], wid
         if spec.deserved is not None:
             deserved[row] = vector(base_amounts(spec.deserved).items(), columns, width, UNLIMITED)
         guarantee[row] = vector(base_amounts(spec.guarantee).items(), columns, width)
+        if needs_node_groups(spec):
+            obstacle[row] = Reason.UNSUPPORTED_CONSTRAINT
         if spec.state == "Closed":
             obstacle[row] = Reason.QUEUE_CLOSED
         if spec.parent is not None:
@@ -178,7 +202,7 @@ def queue_arrays(queues: Sequence[Queue | None], columns: Mapping[str, int], wid
         order.append(row)
     for row in order:
         above = int(parent[row])
-        if above >= 0 and obstacle[row] == 0 and obstacle[above] in (Reason.QUEUE_CLOSED, Reason.QUEUE_ORPHAN):
+        if above >= 0 and obstacle[row] == 0 and obstacle[above] in _INHERITED:
             obstacle[row] = obstacle[above]
     for row in {int(above) for above in parent if above >= 0}:
         if obstacle[row] == 0:
