@@ -3,7 +3,8 @@
 from aiokai.model.reasons import Blame, Reason
 from aiokai.snapshot.arrays import ConstraintSet, NodeFacts, Term
 
-_WEIGHT = 2
+_WEIGHT = 20
+"""A wish goes before packing, as with kube-scheduler, which weighs taints, affinity and packing 3 : 2 : 1."""
 
 
 class NodeAffinity:

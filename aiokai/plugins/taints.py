@@ -4,7 +4,8 @@ from aiokai.model.reasons import Blame, Reason
 from aiokai.snapshot.arrays import ConstraintSet, NodeFacts
 
 Taint = tuple[str, str, str]
-_WEIGHT = 3
+_WEIGHT = 30
+"""See `nodeaffinity`: against binpack's default weight of 10."""
 
 
 class Taints:
