@@ -60,9 +60,10 @@ class _Check:
         got, why = _shown(tasks), next((f"{one.reason}: {one.message}" for one in told if one.reason), "")
         if not all(self._holds(expected, tasks)):
             yield Mismatch(self._last.number, name, _wanted(expected), got, why)
+        spoken = [one for one in told if one.reason]
         for field, wanted, values in (
-            ("reason", expected.reason, [f"{one.reason} {one.message}" for one in told]),
-            ("message", expected.message, [one.message for one in told]),
+            ("reason", expected.reason, [f"{one.reason} {one.message}" for one in spoken]),
+            ("message", expected.message, [one.message for one in spoken]),
             ("phase", expected.phase or "", [one.phase for one in told]),
         ):
             if wanted and not (values and all(_says(field, value, wanted) for value in values)):
