@@ -5,6 +5,7 @@ import typer
 from aiokai.cli.crds import crds
 from aiokai.cli.demo import demo
 from aiokai.cli.operator import operator
+from aiokai.cli.replay import replay
 from aiokai.cli.up import up
 from aiokai.cli.warm_up import warm_up
 
@@ -19,5 +20,6 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(up)
 app.command()(operator)
+app.command()(replay)
 app.command()(crds)
 app.command()(warm_up)
