@@ -30,7 +30,8 @@ def serve(session: Session, *, best_effort: bool) -> None:
         if not tasks:
             continue
         if _place(session, gang, tasks, releasing=releasing):
-            if gang not in session.waiting and session.pending(gang):
+            has_more = len(tasks) < len(session.snapshot.gang_tasks[gang])
+            if has_more and gang not in session.waiting and session.pending(gang):
                 queue.push(gang)
         elif session.is_fifo(gang):
             for behind in queue.drop_queue(gang):
