@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aiokai.localcluster.objects import Json, timestamp
-from aiokai.localcluster.podspec import check_spec, default_spec, quality_of_service
+from aiokai.localcluster.podspec import check_narrowing, check_spec, default_spec, quality_of_service
 from aiokai.localcluster.status import FieldError, Refusal, forbidden_field, internal_error
 from aiokai.localcluster.strategies import Strategy
 
@@ -68,6 +68,9 @@ class PodStrategy(Strategy):
         if spec == before:
             return []
         errors = _check_gates_only_go(spec, before) + _check_tolerations_only_come(spec, before)
+        if before.get("schedulingGates"):
+            errors += check_narrowing(spec, before)
+            spec, before = _anywhere(spec), _anywhere(before)
         if _frozen_part(spec) != _frozen_part(before):
             errors.append(forbidden_field("spec", _IMMUTABLE))
         return errors
@@ -148,6 +151,12 @@ def _check_tolerations_only_come(spec: Json, before: Json) -> list[FieldError]:
     if all(toleration in tolerations for toleration in before.get("tolerations") or ()):
         return []
     return [forbidden_field("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")]
+
+
+def _anywhere(spec: Json) -> Json:
+    """A pod's spec without its choice of nodes."""
+    affinity = {name: value for name, value in (spec.get("affinity") or {}).items() if name != "nodeAffinity"}
+    return {**spec, "nodeSelector": None, "affinity": affinity}
 
 
 def _frozen_part(spec: Json) -> Json:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from aiokai.localcluster.metadata import dns_label, qualified_name
-from aiokai.localcluster.objects import Json
+from aiokai.localcluster.objects import Json, dig
 from aiokai.localcluster.status import FieldError, duplicate, forbidden_field, invalid_value, required, unsupported
 from aiokai.model.quantity import parse_quantity
 
@@ -124,6 +124,34 @@ def check_spec(spec: Json) -> list[FieldError]:
     for name, quantity in (spec.get("overhead") or {}).items():
         errors += _check_quantity(f"spec.overhead[{name}]", quantity)
     return errors + _check_volumes(spec) + _check_gates(spec) + _check_tolerations(spec)
+
+
+def check_narrowing(spec: Json, before: Json) -> list[FieldError]:
+    """A gated pod may be kept to fewer nodes, never be sent to others."""
+    selector, had = spec.get("nodeSelector") or {}, before.get("nodeSelector") or {}
+    errors = []
+    if not had.items() <= selector.items():
+        why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errors.append(invalid_value("spec.nodeSelector", selector, why))
+    terms, old_terms = _required_terms(spec), _required_terms(before)
+    path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    if old_terms and len(terms) != len(old_terms):
+        why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        return [*errors, invalid_value(path, terms, why)]
+    for row, (term, old) in enumerate(zip(terms, old_terms, strict=False)):
+        if not all(_begins_with(term.get(field), old.get(field)) for field in ("matchExpressions", "matchFields")):
+            why = "only additions are allowed (no mutations or deletions)"
+            errors.append(invalid_value(f"{path}[{row}]", term, why))
+    return errors
+
+
+def _required_terms(spec: Json) -> list[Json]:
+    required_terms = "requiredDuringSchedulingIgnoredDuringExecution"
+    return dig(spec, "affinity", "nodeAffinity", required_terms, "nodeSelectorTerms") or []
+
+
+def _begins_with(items: list[Any] | None, head: list[Any] | None) -> bool:
+    return (items or [])[: len(head or ())] == (head or [])
 
 
 def _check_container(path: str, container: Json) -> list[FieldError]:

@@ -203,3 +203,27 @@ async def test_labels_and_annotations_of_a_pod_may_change(server: Server) -> Non
     await server.create_pod()
     changed = (await server.patch("pods/p", {"metadata": {"labels": {"a": "1"}, "annotations": {"b": "2"}}})).ok()
     assert (changed["metadata"]["labels"], changed["metadata"]["annotations"]) == ({"a": "1"}, {"b": "2"})
+
+
+AFFINITY = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]
+        }
+    }
+}
+
+
+async def test_where_a_gated_pod_may_run_can_be_narrowed(server: Server) -> None:
+    gates = [{"name": "example.com/wait"}]
+    await server.create_pod(schedulingGates=gates, nodeSelector={"a": "1"})
+    narrowed = (await server.patch("pods/p", {"spec": {"nodeSelector": {"b": "2"}, "affinity": AFFINITY}})).ok()["spec"]
+    assert narrowed["nodeSelector"] == {"a": "1", "b": "2"}
+    assert narrowed["affinity"] == AFFINITY
+    for selector in ({"a": "9"}, {"a": None}):
+        refusal = (await server.patch("pods/p", {"spec": {"nodeSelector": selector}})).refused(422, "Invalid")
+        assert refusal["details"]["causes"][0]["field"] == "spec.nodeSelector"
+    (await server.patch("pods/p", {"spec": {"affinity": None}})).refused(422, "Invalid")
+    both = {"spec": {"nodeSelector": {"c": "3"}, "schedulingGates": None}}
+    assert "c" in (await server.patch("pods/p", both)).ok()["spec"]["nodeSelector"]
+    (await server.patch("pods/p", {"spec": {"nodeSelector": {"d": "4"}}})).refused(422, "Invalid")
