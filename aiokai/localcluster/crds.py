@@ -106,10 +106,12 @@ def custom_resources(crd: Json) -> list[Resource]:
     spec = crd["spec"]
     versions = sorted(spec["versions"], key=lambda version: not version.get("storage"))
     stored_as = f"{spec['group']}/{versions[0]['name']}"
-    return [_resource(spec, version, stored_as) for version in versions if version.get("served", True)]
+    terminating = "deletionTimestamp" in crd["metadata"]
+    served = (version for version in versions if version.get("served", True))
+    return [_resource(spec, version, stored_as, terminating=terminating) for version in served]
 
 
-def _resource(spec: Json, version: Json, stored_as: str) -> Resource:
+def _resource(spec: Json, version: Json, stored_as: str, *, terminating: bool) -> Resource:
     names, group = spec["names"], spec["group"]
     schema = Schema((version.get("schema") or {}).get("openAPIV3Schema") or {})
     subresources = frozenset(version.get("subresources") or {}) & {"status", "scale"}
@@ -137,6 +139,7 @@ def _resource(spec: Json, version: Json, stored_as: str) -> Resource:
         scale=declared_paths((version.get("subresources") or {}).get("scale")),
         columns=_columns(version.get("additionalPrinterColumns") or []),
         schema=schema,
+        terminating=terminating,
         from_stored=None if is_stored else _renamed(api_version),
         to_stored=None if is_stored else _renamed(stored_as),
     )

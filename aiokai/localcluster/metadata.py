@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 
 from aiokai.localcluster.objects import Json, timestamp
-from aiokai.localcluster.status import FieldError, invalid_value, required
+from aiokai.localcluster.status import FieldError, forbidden_field, invalid_value, quoted, required
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -121,9 +121,17 @@ def carry_over(new: Json, old: Json) -> None:
             ours[field] = theirs[field]
         else:
             ours.pop(field, None)
-    # Once an object is being deleted, finalizers can only go.
-    if "deletionTimestamp" in theirs and "finalizers" in ours:
-        ours["finalizers"] = [name for name in ours["finalizers"] if name in theirs.get("finalizers", ())]
+
+
+def check_update(new: Json, old: Json) -> list[FieldError]:
+    """Once an object is being deleted, finalizers can only go."""
+    ours, theirs = new["metadata"].get("finalizers") or (), old["metadata"].get("finalizers") or ()
+    added = [name for name in ours if name not in theirs]
+    if not added or "deletionTimestamp" not in old["metadata"]:
+        return []
+    listed = ", ".join(quoted(name) for name in added)
+    why = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{listed}}}"
+    return [forbidden_field("metadata.finalizers", why)]
 
 
 def check(obj: Json, name_rule: NameRule) -> list[FieldError]:
@@ -138,6 +146,11 @@ def check(obj: Json, name_rule: NameRule) -> list[FieldError]:
     if annotations:
         reasons = ((key, qualified_name(key.lower())) for key in annotations)
         errors += [invalid_value("metadata.annotations", key, why) for key, why in reasons if why]
+    errors += [
+        invalid_value("metadata.finalizers", name, why)
+        for name in metadata.get("finalizers") or ()
+        if (why := qualified_name(name))
+    ]
     return errors + _check_owners(metadata.get("ownerReferences") or ())
 
 

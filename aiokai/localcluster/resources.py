@@ -48,6 +48,8 @@ class Resource:
     to_stored: Callable[[Json], None] | None = None
     scale: ScalePaths | None = None
     """Where the replicas are, if there is a scale subresource."""
+    terminating: bool = False
+    """It goes when its last object has gone."""
     returns_deleted: bool = False
     """A deletion answers with the object, not with a Status."""
     _paths: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)

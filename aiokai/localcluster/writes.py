@@ -66,6 +66,9 @@ class Writes:
     ) -> Stored:
         """Raises: Refusal."""
         _place(resource, namespace, obj)
+        if resource.terminating:
+            why = "create not allowed while custom resource definition is terminating"
+            raise status.forbidden(resource, obj["metadata"].get("name", ""), why)
         self._shape(resource, obj, options)
         self._require_namespace(resource, namespace, obj)
         metadata.begin(obj, counts_generations=resource.strategy.counts_generations)
@@ -207,7 +210,7 @@ class Writes:
         if "status" in resource.subresources:
             _take(new, old, "status")
         resource.strategy.on_update(new, old)
-        errors = resource.strategy.check_update(new, old)
+        errors = metadata.check_update(new, old) + resource.strategy.check_update(new, old)
         if errors:
             raise status.invalid(resource, new["metadata"]["name"], errors)
 
