@@ -18,6 +18,7 @@ from aiokai.localcluster.evictions import Evictions
 from aiokai.localcluster.garbage import Garbage
 from aiokai.localcluster.kinds import builtin_resources, first_objects
 from aiokai.localcluster.objects import decode
+from aiokai.localcluster.quotas import Quotas
 from aiokai.localcluster.resources import Catalog
 from aiokai.localcluster.server import ApiServer
 from aiokai.localcluster.store import Collection, Event, Store
@@ -51,7 +52,7 @@ class LocalCluster:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve; port 0 takes a free one."""
-        runs = [make(self._store, self._catalog, self._writes).run for make in (Garbage, Budgets)]
+        runs = [make(self._store, self._catalog, self._writes).run for make in (Garbage, Budgets, Quotas)]
         for group, version, plural, obj in first_objects():
             self._writes.create(self._catalog.find(group, version, plural), "", obj)
         self._runner = web.AppRunner(

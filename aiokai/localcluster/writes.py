@@ -49,12 +49,17 @@ Change = Callable[[Json], Json]
 """From the object as it is to the object as it should be."""
 
 
+Admission = Callable[[Resource, Json], None]
+"""A look at each new object before it is stored; may raise Refusal."""
+
+
 class Writes:
     """Every write to the cluster."""
 
     def __init__(self, store: Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
+        self.admissions: list[Admission] = []
 
     def create(
         self,
@@ -79,6 +84,8 @@ class Writes:
         except UnknownPriorityClassError as error:
             raise status.forbidden(resource, obj["metadata"].get("name", ""), str(error)) from error
         self._check(resource, obj)
+        for admit_new in self.admissions:
+            admit_new(resource, obj)
         name = obj["metadata"]["name"]
         if (namespace, name) in self._store.collection(resource.collection).objects:
             raise status.already_exists(resource, name)
