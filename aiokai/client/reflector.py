@@ -84,6 +84,7 @@ class Reflector(Generic[T]):
         store: the objects that could be decoded.
         synced: set once the first list is in the store, or the API turned out to be absent.
         absent: why there is nothing to list, if the API is missing or forbidden now.
+        failures: times that a list or watch ended in an error; the server's orderly end of a watch is none.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Reflector(Generic[T]):
         self.store: Store[T] = Store()
         self.synced = asyncio.Event()
         self.absent: ApiError | None = None
+        self.failures = 0
         self._client = client
         self._decode = decode
         self._on_change = on_change
@@ -144,6 +146,7 @@ class Reflector(Generic[T]):
 
     def _delay_after_s(self, error: ApiError) -> float:
         """How to go on: name what went wrong, and say how long to wait."""
+        self.failures += 1
         asked_s = error.retry_after_s or 0.0
         if error.code in (403, 404):
             self._name_absent(error)

@@ -75,6 +75,7 @@ class CycleLoop:
             self._began_s = None
             took_s = asyncio.get_running_loop().time() - began_s
             self._metrics.cycle_duration_s.observe(took_s)
+            self._metrics.measurements.last_cycle_s = took_s
 
     async def _until_due(self, last_took_s: float) -> None:
         """Wait for a change, at most a period, then for those that come along with it."""
@@ -98,6 +99,7 @@ class CycleLoop:
             self._session_thread, schedule, snapshot, ledger, self._configuration().profile, self._memo
         )
         self._metrics.session_duration_s.observe(loop.time() - session_began_s)
+        self._metrics.measurements.decided(snapshot, ledger, decisions)
         # 3. Carry out each gang's decision that is still true, in the order in which they were decided.
         for decision in decisions.gangs:
             # Another configuration means another Cache, whose rows are not those of the snapshot.

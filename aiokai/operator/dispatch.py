@@ -64,7 +64,6 @@ class Dispatcher:
         pending = {decision.gang for decision in decisions.gangs if decision.verdict is not None}
         for gang in self._said.keys() - pending:
             del self._said[gang]
-        self._metrics.gangs_pending.set(len(pending))
 
     def _tell(self, cycle: int, gang: GangKey, verdict: Verdict, about: Regarding) -> None:
         said = (verdict.reason.title, verdict.message)
@@ -98,6 +97,7 @@ class Dispatcher:
 
     def failed(self, bind: Bind, about: Regarding, error: ApiError) -> None:
         """One pod could not be bound; it rests, and is then decided anew."""
+        self._metrics.bind_failures.inc()
         log.warning("binding %s/%s to %s failed: %s", bind.namespace, bind.name, bind.node, error)
         self._events.record(about, "Warning", "FailedBinding", f"{bind.name} to {bind.node}: {error}")
 

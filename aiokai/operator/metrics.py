@@ -1,6 +1,11 @@
 """What the operator counts and measures, each name with its unit; served by the web app."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from aiokai.model.configuration import Web
+from aiokai.operator.measurements import Measurements
 
 _FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -8,7 +13,8 @@ _FAST_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.
 class Metrics:
     """One registry of our own, so that several operators can live in one test program."""
 
-    def __init__(self) -> None:
+    def __init__(self, web: Callable[[], Web] = Web) -> None:
+        """Count from zero. `web`: the settings as they are now."""
         self.registry = CollectorRegistry()
         on = self.registry
         self.cycle_duration_s = Histogram(
@@ -27,7 +33,9 @@ class Metrics:
         self.pods_bound = Counter("aiokai_pods_bound", "Pods confirmed bound.", registry=on)
         self.pods_in_flight = Gauge("aiokai_pods_in_flight", "Pods decided and not yet confirmed.", registry=on)
         self.bindings_limit = Gauge("aiokai_bindings_limit", "Bindings that may be in flight at once.", registry=on)
-        self.gangs_pending = Gauge("aiokai_gangs_pending", "Gangs that got no room in the last cycle.", registry=on)
+        self.bind_failures = Counter(
+            "aiokai_bind_failures", "Bindings after which the pod is proven not to be bound.", registry=on
+        )
         self.gangs_stale = Counter(
             "aiokai_gangs_stale", "Decisions dropped because the cluster had changed under them.", registry=on
         )
@@ -38,3 +46,5 @@ class Metrics:
             "aiokai_config_valid", "1 if the configuration file as it is now is in use.", registry=on
         )
         self.config_valid.set(1)
+        self.measurements = Measurements(web, cycle=self.cycle_duration_s, bind=self.bind_duration_s)
+        on.register(self.measurements)

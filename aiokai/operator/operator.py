@@ -66,7 +66,7 @@ class Operator:
             config_file: the configuration, also as it changes.
             progress: told which kernel is being compiled, and how many are done of how many; at the end 1 of 1.
         """
-        self.metrics = Metrics()
+        self.metrics = Metrics(lambda: config_file.current.web)
         self._client = client
         self._config_file = config_file
         self._progress = progress
@@ -96,6 +96,7 @@ class Operator:
         )
         self._starting: str | None = "not started"
         self._pulse_s = time.monotonic()
+        self.metrics.measurements.watch((*self._cluster.reflectors, *self._reconcilers.reflectors))
         self.metrics.pods_in_flight.set_function(lambda: self._binder.in_flight)
         self.metrics.bindings_limit.set_function(lambda: self._binder.limit.current)
 
