@@ -4,6 +4,7 @@ import typer
 
 from aiokai.cli.crds import crds
 from aiokai.cli.demo import demo
+from aiokai.cli.dump import dump
 from aiokai.cli.operator import operator
 from aiokai.cli.replay import replay
 from aiokai.cli.up import up
@@ -21,5 +22,6 @@ app.command()(demo)
 app.command()(up)
 app.command()(operator)
 app.command()(replay)
+app.command()(dump)
 app.command()(crds)
 app.command()(warm_up)

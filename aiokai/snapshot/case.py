@@ -20,7 +20,7 @@ import msgspec
 from aiokai.dialects import AIOKAI, DIALECTS
 from aiokai.errors import ConfigError, DumpError, InvalidObjectError
 from aiokai.model import kube
-from aiokai.model.base import Envelope
+from aiokai.model.base import Envelope, Identity
 from aiokai.model.configuration import Configuration, parse_configuration
 from aiokai.model.duration import duration_to_seconds
 from aiokai.model.pod_group import GangKey
@@ -154,7 +154,7 @@ def _configuration(content: object, source: str) -> Configuration:
         beside = {key: content[key] for key in ("dialects", "devices") if key in content}
         profile = {key: value for key, value in content.items() if key not in beside}
         if isinstance(beside.get("dialects"), list):
-            beside["dialects"] = [_dialect(one) for one in beside["dialects"]]
+            beside["dialects"] = _dialects(beside["dialects"])
         try:
             configuration = parse_configuration({"profiles": [profile], **beside}, "config")
         except ConfigError as error:
@@ -167,8 +167,17 @@ def _configuration(content: object, source: str) -> Configuration:
     return configuration
 
 
-def _dialect(told: object) -> object:
-    return {"name": told, "schedulerNames": [told]} if isinstance(told, str) else told
+def _dialects(told: list[object]) -> list[object]:
+    """Bare names mean all pods that name the system's own scheduler. The short form is native, so native is there."""
+    full: list[object] = [
+        {"name": one, "schedulerNames": [DIALECTS[one].scheduler_name if one in DIALECTS else one]}
+        if isinstance(one, str)
+        else one
+        for one in told
+    ]
+    if not any(isinstance(one, dict) and one.get("name") == AIOKAI.name for one in full):
+        full.insert(0, {"name": AIOKAI.name, "schedulerNames": [AIOKAI.scheduler_name]})
+    return full
 
 
 def _cycles(told: object, steps: int | None) -> int:
@@ -194,7 +203,8 @@ def _collect(content: Json, configuration: Configuration, now: datetime) -> tupl
         _add_queue(name, told, into, now)
     if "objects" in content:
         collect(content["objects"], into, now)
-    if not any(identity.name == DEFAULT_QUEUE for identity in into.queues):
+    _check_dialects(into, configuration)
+    if Identity(AIOKAI.name, "", DEFAULT_QUEUE) not in into.queues:
         _add_queue(DEFAULT_QUEUE, {}, into, now)
     maker, gangs = PodMaker(into.nodes, names, now), list[Gang]()
     for name, told in _entries(content, "gangs"):
@@ -206,6 +216,15 @@ def _collect(content: Json, configuration: Configuration, now: datetime) -> tupl
             put(into.pods, _pod_key(pod), pod, f"others.{name}")
     _resolve_priorities(into)
     return into, gangs
+
+
+def _check_dialects(into: Collected, configuration: Configuration) -> None:
+    """Nobody would look at objects of a dialect that is not listed."""
+    listed = {choice.name for choice in configuration.dialects}
+    for identity in (*into.queues, *into.pod_groups, *into.invalid):
+        if identity.dialect not in listed:
+            reason = f"{identity} is of dialect {identity.dialect}, which config.dialects does not list"
+            raise InvalidObjectError("objects", reason)
 
 
 def _entries(content: Json, key: str) -> list[tuple[str, Json]]:

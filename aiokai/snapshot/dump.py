@@ -3,20 +3,21 @@
 Written is the typed subset that the scheduler reads and nothing else: no environment, no arguments, no managed fields,
 no annotation or label that nobody looks at. What is read may say more, as `kubectl get -o yaml` does: fields that the
 scheduler does not read are dropped, as they are at the watch. In objects of our own kinds an unknown field is an error.
+Objects of other systems are read and written through their dialects.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from aiokai.devices import fraction, vgpu
-from aiokai.dialects import AIOKAI
+from aiokai.dialects import AIOKAI, DIALECTS, Dialect, DialectKind
 from aiokai.errors import InvalidObjectError
 from aiokai.model import keys, kube
-from aiokai.model.base import Envelope, Identity
+from aiokai.model.base import Custom, Envelope, Identity, SpecT, StatusT
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import PodGroup, PodGroupSpec
 from aiokai.model.queue import Queue, QueueSpec
@@ -29,18 +30,27 @@ Json = dict[str, Any]
 StructT = TypeVar("StructT", bound=kube.KubeStruct)
 
 POD_KEYS: Final = frozenset(
-    {keys.POD_GROUP, keys.QUEUE, keys.SUBGROUP, keys.TASK, *fraction.ANNOTATIONS, vgpu.ALLOCATED}
-)
+    {key for d in DIALECTS.values() for key in (d.keys.pod_group, *d.keys.pod_group_aliases, d.keys.queue,
+     *d.keys.queue_aliases, d.keys.subgroup, d.keys.task)}
+    | {*fraction.ANNOTATIONS, vgpu.ALLOCATED}
+)  # fmt: skip
 NODE_KEYS: Final = frozenset({vgpu.REGISTER})
-NAMESPACE_KEYS: Final = frozenset({keys.QUEUE})
+NAMESPACE_KEYS: Final = frozenset(key for d in DIALECTS.values() for key in (d.keys.queue, *d.keys.queue_aliases))
 GROUP_KEYS: Final = frozenset({keys.SCHEDULING})
 """Annotations that the scheduler reads."""
 
 _FIELDS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _ALSO: Final = {"PriorityClass": frozenset({"value", "globalDefault", "preemptionPolicy", "description"})}
-_QUEUE = (AIOKAI.queue.resource.api_version, AIOKAI.queue.resource.kind)
-_GROUP = (AIOKAI.pod_group.resource.api_version, AIOKAI.pod_group.resource.kind)
-_JOB = (AIOKAI.job.resource.api_version, AIOKAI.job.resource.kind)
+_QUEUES: Final = {(d.queue.resource.api_version, d.queue.resource.kind): d for d in DIALECTS.values()}
+_GROUPS: Final = {(d.pod_group.resource.api_version, d.pod_group.resource.kind): d for d in DIALECTS.values()}
+_JOBS: Final = {(d.job.resource.api_version, d.job.resource.kind) for d in DIALECTS.values()}
+
+
+class RawGroup(NamedTuple):
+    """A PodGroup that cannot be decoded, as it came."""
+
+    dialect: str
+    envelope: Envelope
 
 
 @dataclass(slots=True)
@@ -120,11 +130,11 @@ def _collect_one(content: Json, into: Collected, now: datetime, path: str) -> No
             _put_plain(into.namespaces, kube.Namespace, content, path)
         case ("scheduling.k8s.io/v1", "PriorityClass"):
             _put_plain(into.priority_classes, kube.PriorityClass, content, path)
-        case _ if (version, kind) == _QUEUE:
-            _collect_queue(content, into, path)
-        case _ if (version, kind) == _GROUP:
-            _collect_group(content, into, now, path)
-        case _ if (version, kind) == _JOB:
+        case _ if dialect := _QUEUES.get((str(version), kind)):
+            _collect_queue(dialect, content, into, path)
+        case _ if dialect := _GROUPS.get((str(version), kind)):
+            _collect_group(dialect, content, into, now, path)
+        case _ if (version, kind) in _JOBS:
             raise InvalidObjectError(path, "a Job is not replayed: give its PodGroup and its pods")
         case _:
             raise InvalidObjectError(path, f"kind {kind} of {version} {UNSUPPORTED}")
@@ -146,32 +156,33 @@ def _put_plain(known: dict[str, StructT], kind: type[StructT], content: Json, pa
     put(known, content["metadata"]["name"], convert(kind, content, path), path)
 
 
-def _envelope(content: Json, spec: type[Any], path: str) -> Envelope:
-    refuse_unknown(spec, content.get("spec"), f"{path}.spec")
+def _envelope(dialect: Dialect, content: Json, spec: type[Any], path: str) -> Envelope:
+    if dialect is AIOKAI:
+        refuse_unknown(spec, content.get("spec"), f"{path}.spec")
     return convert(Envelope, content, path)
 
 
-def _collect_queue(content: Json, into: Collected, path: str) -> None:
+def _collect_queue(dialect: Dialect, content: Json, into: Collected, path: str) -> None:
+    envelope = _envelope(dialect, content, QueueSpec, path)
     try:
-        queue = AIOKAI.queue.decode(_envelope(content, QueueSpec, path))
+        queue = dialect.queue.decode(envelope)
     except InvalidObjectError as error:
-        where = error.path if error.path.startswith(path) else f"{path}.{error.path}"
-        raise InvalidObjectError(where, error.reason) from error
+        raise InvalidObjectError(f"{path}.{error.path}", error.reason) from error
     put(into.queues, queue.identity, queue, path)
 
 
-def _collect_group(content: Json, into: Collected, now: datetime, path: str) -> None:
-    envelope = _envelope(content, PodGroupSpec, path)
+def _collect_group(dialect: Dialect, content: Json, into: Collected, now: datetime, path: str) -> None:
+    envelope = _envelope(dialect, content, PodGroupSpec, path)
     meta = msgspec.structs.replace(
         envelope.metadata,
         namespace=envelope.metadata.namespace or "default",
         creation_timestamp=envelope.metadata.creation_timestamp or now,
     )
-    identity = Identity(AIOKAI.name, meta.namespace, meta.name)
+    identity = Identity(dialect.name, meta.namespace, meta.name)
     if identity in into.invalid:
         raise InvalidObjectError(path, f"{identity} occurs twice")
     try:
-        group = AIOKAI.pod_group.decode(Envelope(meta, envelope.spec, envelope.status))
+        group = dialect.pod_group.decode(Envelope(meta, envelope.spec, envelope.status))
     except InvalidObjectError as error:
         put(into.invalid, identity, str(error), path)
         return
@@ -181,7 +192,9 @@ def _collect_group(content: Json, into: Collected, now: datetime, path: str) -> 
 # Writing
 
 
-def dump(objects: Objects, invalid: Iterable[Json], configuration: Configuration, now: datetime, source: str) -> str:
+def dump(
+    objects: Objects, invalid: Iterable[RawGroup], configuration: Configuration, now: datetime, source: str
+) -> str:
     """A cluster's state as a case file in full form.
 
     Args:
@@ -207,11 +220,11 @@ def _written(objects: Objects) -> Iterator[Json]:
     for namespace in objects.namespaces:
         yield _object("v1", "Namespace", namespace, NAMESPACE_KEYS)
     for queue in objects.queues:
-        yield _custom(_QUEUE, queue, AIOKAI.queue.encode_spec, AIOKAI.queue.encode_status)
+        yield _custom(queue, DIALECTS[queue.dialect].queue)
     for node in objects.nodes:
         yield _object("v1", "Node", _lean_node(node), NODE_KEYS, all_labels=True)
     for group in objects.pod_groups:
-        yield _custom(_GROUP, group, AIOKAI.pod_group.encode_spec, AIOKAI.pod_group.encode_status)
+        yield _custom(group, DIALECTS[group.dialect].pod_group)
     for pod in objects.pods:
         yield _object("v1", "Pod", _lean_pod(pod), POD_KEYS)
 
@@ -228,23 +241,21 @@ def _object(
     return {"apiVersion": version, "kind": kind, **msgspec.to_builtins(lean)}
 
 
-def _custom(
-    kind: tuple[str, str], value: Any, encode_spec: Callable[[Any], Json], encode_status: Callable[[Any], Json]
-) -> Json:
+def _custom(value: Custom[SpecT, StatusT], kind: DialectKind[SpecT, StatusT]) -> Json:
     written: Json = {
-        "apiVersion": kind[0],
-        "kind": kind[1],
+        "apiVersion": kind.resource.api_version,
+        "kind": kind.resource.kind,
         "metadata": msgspec.to_builtins(_lean_meta(value.metadata, GROUP_KEYS)),
-        "spec": encode_spec(value.spec),
-        "status": encode_status(value.status),
+        "spec": kind.encode_spec(value.spec),
+        "status": kind.encode_status(value.status),
     }
     return {name: part for name, part in written.items() if part}
 
 
-def _raw_group(content: Json) -> Json:
-    meta = content.get("metadata") or {}
-    kept = {name: meta[name] for name in ("name", "namespace", "uid", "creationTimestamp") if name in meta}
-    return {"apiVersion": _GROUP[0], "kind": _GROUP[1], "metadata": kept, "spec": content.get("spec") or {}}
+def _raw_group(raw: RawGroup) -> Json:
+    resource = DIALECTS[raw.dialect].pod_group.resource
+    meta = msgspec.to_builtins(_lean_meta(raw.envelope.metadata, frozenset()))
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, "spec": raw.envelope.spec}
 
 
 def _lean_meta(meta: kube.ObjectMeta, read: frozenset[str], *, all_labels: bool = False) -> kube.ObjectMeta:
