@@ -80,12 +80,14 @@ class GangQueue:
         while queue >= 0:
             parent = self._parent[queue]
             siblings = self._children.setdefault(parent, SortedList())
-            if (old := self._entry.pop(queue, None)) is not None:
+            best, old = self._first(queue), self._entry.pop(queue, None)
+            new = (self._key(queue, parent, best), queue) if best is not None else None
+            if old is not None and old != new:
                 siblings.remove(old)
-            best = self._first(queue)
-            if best is not None:
-                entry = self._entry[queue] = (self._key(queue, parent, best), queue)
-                siblings.add(entry)
+            if new is not None:
+                self._entry[queue] = new
+                if old != new:
+                    siblings.add(new)
             queue = parent
 
     def _key(self, queue: int, parent: int, gang: int) -> tuple[int, ...]:

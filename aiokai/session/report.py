@@ -35,7 +35,7 @@ def report(session: Session) -> Decisions:
     for gang in obstructed(session):
         session.verdicts.setdefault(gang, explain_obstacle(session, gang))
     wanted = _phases_and_counts(session)
-    statuses = _statuses(session, wanted)
+    statuses = _statuses(session, wanted, {*binds, *nominations})
     spoken = dict.fromkeys([*binds, *nominations, *sorted(session.verdicts), *sorted(statuses)])
     gangs = tuple(
         GangDecision(
@@ -77,14 +77,19 @@ def _devices(session: Session, task: int) -> tuple[int, ...]:
     return tuple(int(place) for place in session.ledger.task_devices[task] if place >= 0)
 
 
-def _statuses(session: Session, wanted: I32) -> dict[int, PodGroupStatus]:
-    """Statuses of PodGroups that differ from what is written; `wanted` [G, 5] are phases and counts."""
+def _statuses(session: Session, wanted: I32, placed: set[int]) -> dict[int, PodGroupStatus]:
+    """Statuses of PodGroups that differ from what is written.
+
+    Args:
+        session: the finished one.
+        wanted: [G, 5] phases and counts.
+        placed: gangs that got something.
+    """
     gangs, now = session.facts.gangs, session.snapshot.now
     has_group = np.array(
         [facts is not None and facts.pod_group is not None for facts in session.snapshot.gangs], np.bool_
     )
     differs = has_group & gangs.live & (wanted != gangs.written).any(axis=1)
-    placed = {int(session.facts.tasks.gang[task]) for _, task in session.operations}
     statuses: dict[int, PodGroupStatus] = {}
     for gang in sorted({*np.flatnonzero(differs).tolist(), *placed, *session.verdicts}):
         group = session.gang(gang).pod_group

@@ -240,7 +240,7 @@ class Session:
     def prepare(self, tasks: Iterable[int]) -> None:
         """Ask filters and scores for the constraint sets of these tasks, where they have not been asked yet."""
         classes = self.facts.classes
-        for kind in {int(self.facts.tasks.of_class[task]) for task in tasks}:
+        for kind in set(self.facts.tasks.of_class[list(tasks)].tolist()):
             row = int(classes.constraint_set[kind])
             if row in self._known_sets:
                 continue
@@ -271,9 +271,17 @@ class Session:
             node = self.snapshot.nodes[n]
             if node is None:
                 continue
-            blame = next((b for f in self._filters if (b := f.blame(constraints, node)) is not None), None)
-            codes[n] = 0 if blame is None else self._memo.blames.setdefault(blame, len(self._memo.blames) + 1)
-            scores[n] = sum(s.score(constraints, node) for s in self._scores)
+            codes[n], scores[n] = (
+                self._code_of(constraints, node),
+                sum([s.score(constraints, node) for s in self._scores]),
+            )
+
+    def _code_of(self, constraints: ConstraintSet, node: NodeFacts) -> int:
+        for one in self._filters:
+            blame = one.blame(constraints, node)
+            if blame is not None:
+                return self._memo.blames.setdefault(blame, len(self._memo.blames) + 1)
+        return 0
 
     def _refresh_memo(self) -> None:
         """Ask again about nodes that changed, and forget constraint sets that nobody has any more."""
