@@ -20,7 +20,7 @@ from aiokai.controllers.queue import default_queue
 from aiokai.dialects import DIALECTS, owns_unnamed
 from aiokai.dialects.dialect import Dialect, DialectKind
 from aiokai.errors import ApiError, ConfigError, ConflictError, InvalidObjectError
-from aiokai.model.base import Custom, Identity
+from aiokai.model.base import Custom, Envelope, Identity
 from aiokai.model.configuration import Configuration
 from aiokai.model.kube import ObjectMeta, Pod
 from aiokai.model.pod_group import PodGroup
@@ -43,6 +43,8 @@ from aiokai.snapshot.cache import Cache
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S: Final = 5.0
+FIRST_QUEUES_LIMIT_S: Final = 2.0
+"""How long the first cycle waits for queue `default`; without its CRD it cannot come."""
 PULSE_S: Final = 1.0
 PULSE_LIMIT_S: Final = 30.0
 RETRY_S: Final = 5.0
@@ -128,12 +130,14 @@ class Operator:
                     parts.create_task(reflector.run(), name=f"watch {reflector.resource}")
                 warming = parts.create_task(self._warm_up())
                 await self._synced()
+                # Before the first cycle, which would otherwise tell everybody that their queue does not exist.
+                unnamed = [dialect for dialect in self._owned if self._owns_unnamed(dialect.name)]
+                first_queues = [parts.create_task(self._ensure_default_queue(dialect)) for dialect in unnamed]
                 self._starting = "kernels are being compiled"
                 await warming
                 self._spare_the_collector()
-                for dialect in self._owned:
-                    if self._owns_unnamed(dialect.name):
-                        parts.create_task(self._ensure_default_queue(dialect))
+                if first_queues:
+                    await asyncio.wait(first_queues, timeout=FIRST_QUEUES_LIMIT_S)
                 parts.create_task(self._config_file.follow(self._configuration_changed, self._configuration_refused))
                 parts.create_task(self._cycles.run())
                 self._reconcilers.start()
@@ -176,12 +180,13 @@ class Operator:
         wanted, again = default_queue(dialect), Backoff(RETRY_S, RETRY_LIMIT_S)
         while True:
             try:
-                await self._client.create(served_at(wanted.resource), dict(wanted.body), into=bytes)
+                made = await self._client.create(served_at(wanted.resource), dict(wanted.body), into=Envelope)
             except ConflictError:
                 return
             except ApiError as error:
                 log.debug("%s cannot be created yet: %s", wanted.key, error)
             else:
+                await self._cluster.queues(dialect.name).seen(made.metadata.resource_version)
                 return
             await asyncio.sleep(again.next_s())
 
