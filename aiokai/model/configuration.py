@@ -1,7 +1,7 @@
 """The configuration: one frozen model, read from one YAML file. What is written here is the default."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -156,8 +156,16 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         ConfigError: the file cannot be read, is no YAML, or says something impossible.
     """
+    return parse_configuration(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> object:
+    """What is in a YAML file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no YAML.
+    """
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    return parse_configuration(content, str(path))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aiokai.errors import ConfigError
 from aiokai.operator.config_file import ConfigFile
@@ -74,3 +75,38 @@ def test_a_change_is_taken_up_and_a_bad_one_complained_about_once(tmp_path: Path
     path.write_text("cycle: {period: 4s}")
     told.look()
     assert (told.changes, file.current.cycle.period) == (2, 4.0)
+
+
+VOLCANO = """
+actions: "enqueue, allocate"
+tiers:
+- plugins: [{name: gang}, {name: binpack}, {name: tdm}]
+"""
+
+
+def test_a_volcano_schedulers_configuration_is_read_wherever_it_stands(tmp_path: Path) -> None:
+    bare, manifest, mounted = tmp_path / "bare.conf", tmp_path / "manifest.yaml", tmp_path / "mounted"
+    bare.write_text(VOLCANO)
+    manifest.write_text(yaml.safe_dump({"kind": "ConfigMap", "data": {"volcano-scheduler.conf": VOLCANO}}))
+    mounted.mkdir()
+    (mounted / "volcano-scheduler.conf").write_text(VOLCANO)
+    for path in (bare, manifest, mounted):
+        file = ConfigFile(path)
+        assert [plugin.name for plugin in file.current.profile.plugins] == ["gang", "binpack"]
+        assert any("tdm" in warning for warning in file.warnings)
+
+
+def test_what_has_no_effect_is_named_anew_when_the_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "volcano-scheduler.conf"
+    path.write_text(VOLCANO)
+    file = ConfigFile(path)
+    path.write_text("cycle: {period: 2s}")
+    Told(file).look()
+    assert file.warnings == ()
+
+
+def test_a_scheduler_name_stands_for_one_dialect(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("dialects: [{name: aiokai, schedulerNames: [volcano]}, {name: volcano, schedulerNames: [volcano]}]")
+    with pytest.raises(ConfigError, match="'volcano' is listed for two dialects: aiokai, volcano"):
+        ConfigFile(path)
