@@ -122,6 +122,7 @@ class Operator:
         Raises:
             ExceptionGroup: of the first part that failed for good.
         """
+        self._log_configuration_warnings()
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._beat())
@@ -200,7 +201,12 @@ class Operator:
             cache.assume(bind)
         self.metrics.config_valid.set(1)
         log.info("the configuration has changed and is in use")
+        self._log_configuration_warnings()
         self._cycles.wake()
+
+    def _log_configuration_warnings(self) -> None:
+        for warning in self._config_file.warnings:
+            log.warning("configuration: %s", warning)
 
     def _configuration_refused(self, error: ConfigError) -> None:
         self.metrics.config_valid.set(0)

@@ -208,6 +208,18 @@ def vc_pod(name: str, scheduler: str, *, group: str = "", limits: dict[str, Any]
     return pod
 
 
+async def test_a_volcano_schedulers_configuration_is_used(volcano: VolcanoWorld, tmp_path: Path) -> None:
+    """S12, with the dialect beside it: binpack fills one node where the default of nodeorder would use both."""
+    path = tmp_path / "volcano-scheduler.conf"
+    plugins = [{"name": "gang"}, {"name": "binpack", "arguments": {"binpack.resources": "nvidia.com/gpu"}}]
+    conf = {"actions": "enqueue, allocate, backfill", "tiers": [{"plugins": plugins}], "dialects": [NATIVE, OWN]}
+    path.write_text(yaml.safe_dump(conf))
+    async with volcano.nodes(*whole(volcano, 8, 8)), volcano.operator(path):
+        await volcano.create(VC_JOBS, vcjob("packed", 4, {"nvidia.com/gpu": 2}))
+        pods = await volcano.until(lambda: len(p := volcano.vc_running("packed")) == 4 and p)
+        assert len({pod["spec"]["nodeName"] for pod in pods}) == 1
+
+
 async def test_kinds_that_appear_later_are_taken_up(kubeconfig: Path, tmp_path: Path) -> None:
     async with world(kubeconfig, f"t-{uuid.uuid4().hex[:8]}") as cluster:
         for definition in yaml.safe_load_all(CRDS.read_text(encoding="utf-8")):
