@@ -180,6 +180,8 @@ def invalid_object(root: str, error: ValidationError) -> InvalidObjectError:
     if isinstance(cause, WrongFieldError):
         separator = "." if path and not cause.path.startswith("[") else ""
         return InvalidObjectError(path + separator + cause.path, reason)
+    if first["type"] == "extra_forbidden":
+        return InvalidObjectError(path, "unknown field")
     shown = repr(first["input"])
     if first["type"] != "missing" and shown not in reason and len(shown) <= 80:
         reason += f" (got {shown})"

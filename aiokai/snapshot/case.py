@@ -148,23 +148,25 @@ def _configuration(content: object, source: str) -> Configuration:
         return Configuration()
     if not isinstance(content, dict):
         raise InvalidObjectError("config", "is not a mapping")
-    if "profiles" in content:
-        configuration = parse_configuration(content, f"{source}: config")
-    else:
-        beside = {key: content[key] for key in ("dialects", "devices") if key in content}
-        profile = {key: value for key, value in content.items() if key not in beside}
-        if isinstance(beside.get("dialects"), list):
-            beside["dialects"] = _dialects(beside["dialects"])
-        try:
-            configuration = parse_configuration({"profiles": [profile], **beside}, "config")
-        except ConfigError as error:
-            told = str(error).removeprefix("config: ").removeprefix("profiles[0]").removeprefix(".")
-            raise ConfigError(f"{source}: config.{told}") from error
+    whole = "profiles" in content
+    try:
+        configuration = parse_configuration(content if whole else _with_profile(content), "config")
+    except ConfigError as error:
+        told = str(error).removeprefix("config: ")
+        raise ConfigError(f"{source}: config.{told if whole else told.removeprefix('profiles[0].')}") from error
     for i, choice in enumerate(configuration.dialects):
         if choice.name not in DIALECTS:
             known = ", ".join(DIALECTS)
             raise InvalidObjectError(f"config.dialects[{i}]", f"{choice.name!r} is no dialect; there are: {known}")
     return configuration
+
+
+def _with_profile(content: Json) -> Json:
+    """A whole configuration from the fields of its only profile and what stands beside them."""
+    whole: Json = {key: content[key] for key in ("dialects", "devices") if key in content}
+    if isinstance(whole.get("dialects"), list):
+        whole["dialects"] = _dialects(whole["dialects"])
+    return whole | {"profiles": [{key: value for key, value in content.items() if key not in whole}]}
 
 
 def _dialects(told: list[object]) -> list[object]:
@@ -176,7 +178,7 @@ def _dialects(told: list[object]) -> list[object]:
         for one in told
     ]
     if not any(isinstance(one, dict) and one.get("name") == AIOKAI.name for one in full):
-        full.insert(0, {"name": AIOKAI.name, "schedulerNames": [AIOKAI.scheduler_name]})
+        full.append({"name": AIOKAI.name, "schedulerNames": [AIOKAI.scheduler_name]})
     return full
 
 

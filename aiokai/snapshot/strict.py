@@ -22,16 +22,12 @@ def validate(kind: type[ModelT], content: object, path: str) -> ModelT:
     """`content` as a pydantic model.
 
     Raises:
-        InvalidObjectError: names the first wrong field below `path`; an unknown one with those that exist.
+        InvalidObjectError: names the first wrong field below `path`.
     """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        found = invalid_object(path, error)
-        first = error.errors(include_url=False)[0]
-        if first["type"] == "extra_forbidden":
-            raise InvalidObjectError(found.path, "unknown field") from error
-        raise found from error
+        raise invalid_object(path, error) from error
 
 
 def convert(kind: type[StructT], content: object, path: str) -> StructT:
