@@ -2,9 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from aiokai.dialects import VOLCANO
 from aiokai.errors import InvalidObjectError
@@ -13,6 +15,7 @@ from aiokai.model.job import Job, JobState, JobStatus, TaskStatus
 from aiokai.model.pod_group import PodGroup, PodGroupSpec, PodGroupStatus
 from aiokai.model.queue import Queue, QueueStatus
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "volcano"
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = datetime(2026, 1, 1, 12, 5, tzinfo=UTC)
 
@@ -271,3 +274,12 @@ def test_a_job_that_volcano_was_stopping_stays_stopped(volcanos: str, ours: str)
 def test_what_volcano_alone_writes_is_kept() -> None:
     kept = {"controlledResources": {"plugin-env": "env"}, "runningDuration": "1m0s"}
     assert VOLCANO.job.encode_status(job(status=kept).status).items() >= kept.items()
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_read_without_a_field_that_has_no_effect(path: Path) -> None:
+    kinds = {kind.resource.kind: kind for kind in (VOLCANO.queue, VOLCANO.job)}
+    for body in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        kind = kinds[body["kind"]]
+        assert body["apiVersion"] == kind.resource.api_version
+        assert kind.decode(json.dumps(body).encode()).without_effect == ()
