@@ -151,7 +151,7 @@ def _sentences(story: Story) -> list[tuple[bool, str]]:
     inference, hopeless = story.jobs["inference"], story.jobs["too-large"]
     return [
         (len(inference.cards) == 1, f"inference: {inference.replicas} pods shared {_cards(len(inference.cards))}."),
-        (not story.training_together, "train-a and train-b: only one fits at a time; the other waited without a single pod."),
+        (not story.training_together, "train-a and train-b: only one fits; the other waited without a single pod."),
         (
             hopeless.phase == JobPhase.PENDING and bool(hopeless.message),
             f"too-large waits, in nobody's way, and says why: {hopeless.message}",

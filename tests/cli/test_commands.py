@@ -16,7 +16,7 @@ def aiokai(*words: str) -> subprocess.CompletedProcess[str]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
         env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
     )
 
@@ -40,6 +40,7 @@ def test_help_names_the_commands_and_loads_none_of_them() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # the first run compiles the kernels
 def test_the_demo_ends_as_it_should_and_says_why_the_hopeless_gang_waits() -> None:
     told = aiokai("demo")
     assert told.returncode == 0, told.stdout + told.stderr
@@ -49,6 +50,7 @@ def test_the_demo_ends_as_it_should_and_says_why_the_hopeless_gang_waits() -> No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # the first run compiles the kernels
 async def test_up_serves_a_cluster_until_it_is_told_to_stop(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
     process = await asyncio.create_subprocess_exec(
@@ -57,7 +59,7 @@ async def test_up_serves_a_cluster_until_it_is_told_to_stop(tmp_path: Path) -> N
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(200):
             while (line := (await process.stdout.readline()).decode()) and "export KUBECONFIG=" not in line:
                 pass
         assert line.strip() == f"export KUBECONFIG={kubeconfig}"
