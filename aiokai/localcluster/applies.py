@@ -7,7 +7,7 @@ unless it forces. Source: apimachinery `util/managedfields`, and the real server
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from aiokai.localcluster.fieldsets import Fields, Path, compared, fields_of, merged, path_text, without
+from aiokai.localcluster.fieldsets import Fields, Path, compared, fields_of, listed, merged, path_text, without
 from aiokai.localcluster.objects import Json, Key, dig, timestamp
 from aiokai.localcluster.ownership import (
     APPLY,
@@ -104,6 +104,8 @@ def _applied(resource: Resource, live: Json, wanted: Json, manager: Manager, min
     for other, fields in conflicts.items():
         ownership[other] = ownership[other]._replace(fields=ownership[other].fields - fields)
     new = without(new, structure, before.fields - mine, _with_parents([mine, *_fields(ownership)]))
+    _, gone = compared(seen, new, structure)
+    ownership = {other: owned._replace(fields=owned.fields - gone) for other, owned in ownership.items()}
     time = before.time if before.fields == mine else timestamp()
     new["metadata"] = {
         **(new.get("metadata") or ({} if "metadata" in seen else live["metadata"])),
@@ -115,8 +117,9 @@ def _applied(resource: Resource, live: Json, wanted: Json, manager: Manager, min
 
 
 def _with_parents(sets: Iterable[Fields]) -> Fields:
-    """Everything in which somebody owns something."""
-    return frozenset(path[:end] for fields in sets for path in fields for end in range(1, len(path) + 1))
+    """What somebody owns, and the fields in which it is; a list item that nobody owns goes with all that is in it."""
+    ends = ((path, end) for fields in sets for path in fields for end in range(1, len(path) + 1))
+    return frozenset(path[:end] for path, end in ends if end == len(path) or path[end - 1][0] == "f")
 
 
 def _fields(ownership: Ownership) -> list[Fields]:
@@ -124,7 +127,7 @@ def _fields(ownership: Ownership) -> list[Fields]:
 
 
 def _conflicting(conflicts: dict[Manager, frozenset[Path]]) -> Refusal:
-    found = [(manager, path_text(path)) for manager in sorted(conflicts) for path in sorted(conflicts[manager])]
+    found = [(manager, path_text(path)) for manager in sorted(conflicts) for path in listed(conflicts[manager])]
     causes = [
         {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": text}
         for manager, text in found

@@ -168,7 +168,15 @@ def fields_of(value: Any, structure: Structure, path: Path = ()) -> set[Path]:
         if step[0] != "f" or child is None or child == {}:
             found.add((*path, step))
         found |= fields_of(child, below, (*path, step))
-    return found - {()} if parts else found
+    return found
+
+
+def nodes_of(value: Any, structure: Structure, path: Path) -> set[Path]:
+    """The fields of a value that was not there before, with all lists and maps in which they are."""
+    found = {path}
+    for step, (child, below) in (children(value, structure) or {}).items():
+        found |= nodes_of(child, below, (*path, step))
+    return found
 
 
 def merged(live: Any, applied: Any, structure: Structure) -> Any:
@@ -180,8 +188,29 @@ def merged(live: Any, applied: Any, structure: Structure) -> Any:
     for step, (value, below) in after.items():
         parts[step] = merged(parts[step], value, below) if step in parts else value
     if isinstance(applied, list):
-        return list(parts.values())
+        return [parts[step] for step in _in_order(list(before), list(after))]
     return {step[2:]: value for step, value in parts.items()}
+
+
+def _in_order(live: list[str], applied: list[str]) -> list[str]:
+    """The applied items in their order, and between them the others where they were among the live ones."""
+    wanted, common = frozenset(applied), [step for step in applied if step in live]
+    ordered: list[str] = []
+    while live or applied:
+        first = live[0] if live else None
+        if first is not None and first not in wanted:
+            ordered.append(live.pop(0))
+        elif first is not None and (not applied or (common and first not in (applied[0], common[0]))):
+            # Its turn comes, or came, with the applied ones.
+            live.pop(0)
+        else:
+            step = applied.pop(0)
+            ordered.append(step)
+            if first in ordered:
+                live.pop(0)
+            if common[:1] == [step]:
+                common.pop(0)
+    return ordered
 
 
 def compared(old: Any, new: Any, structure: Structure, path: Path = ()) -> tuple[set[Path], set[Path]]:
@@ -196,11 +225,9 @@ def compared(old: Any, new: Any, structure: Structure, path: Path = ()) -> tuple
     for step in before.keys() | after.keys():
         at = (*path, step)
         if step not in before:
-            value, below = after[step]
-            changed |= {at} | fields_of(value, below, at) if step[0] != "f" else fields_of(value, below, at)
+            changed |= nodes_of(*after[step], at)
         elif step not in after:
-            value, below = before[step]
-            gone |= {at} | fields_of(value, below, at)
+            gone |= nodes_of(*before[step], at)
         else:
             more, less = compared(before[step][0], after[step][0], after[step][1], at)
             changed |= more
@@ -252,6 +279,11 @@ def from_tree(tree: Json, path: Path = ()) -> Iterator[Path]:
             yield from from_tree(below, (*path, step))
         else:
             yield (*path, step)
+
+
+def listed(fields: Iterable[Path]) -> list[Path]:
+    """Fields in the order of the real server: of each object first its own, then those of its parts."""
+    return sorted(fields, key=lambda path: [(depth < len(path), step) for depth, step in enumerate(path, 1)])
 
 
 def path_text(path: Path) -> str:

@@ -156,10 +156,13 @@ class WorkloadStrategy(Strategy):
     """Deployments and their like: the few defaults that clients and `kubectl rollout` rely on."""
 
     def on_create(self, obj: Json) -> None:
-        spec = obj.setdefault("spec", {})
-        if obj["kind"] != "DaemonSet":
-            spec.setdefault("replicas", 1)
+        self.on_update(obj, obj)
         obj["status"] = {"replicas": 0} if obj["kind"] == "StatefulSet" else {}
+
+    def on_update(self, new: Json, old: Json) -> None:
+        spec = new.setdefault("spec", {})
+        if new["kind"] != "DaemonSet":
+            spec.setdefault("replicas", 1)
 
     def check_update(self, new: Json, old: Json) -> list[FieldError]:
         selector = dig(new, "spec", "selector")

@@ -347,3 +347,30 @@ async def test_kubectl_applies_our_definitions_and_jobs_on_the_server(server: Se
         text = yaml.safe_dump({**head, "spec": {"tasks": [{**task, "replicas": replicas}]}})
         assert "serverside-applied" in await server.kubectl(*words, "-", stdin=text)
     assert (await server.get(f"{path}/train")).ok()["spec"]["tasks"][0]["replicas"] == 3
+
+
+async def test_applied_items_come_in_their_order_among_the_others(server: Server) -> None:
+    path = f"/apis/apps/v1/namespaces/{server.namespace}/deployments/web"
+    first = [{"name": name, "image": "one"} for name in "abc"]
+    (await apply(server, path, deployment(*first))).ok(201)
+    second = [{"name": name, "image": "one"} for name in ("d", "c", "a")]
+    partial = {**deployment(), "spec": {"template": {"spec": {"containers": second}}}}
+    changed = (await apply(server, path, partial, "two")).ok()
+    assert [it["name"] for it in changed["spec"]["template"]["spec"]["containers"]] == ["b", "d", "c", "a"]
+
+
+async def test_an_item_goes_with_what_others_changed_in_it(server: Server) -> None:
+    path = f"/apis/apps/v1/namespaces/{server.namespace}/deployments/web"
+    environment = {"env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "1"}]}
+    (await apply(server, path, deployment({"name": "a", "image": "one", **environment}))).ok(201)
+    steps = [{"op": "replace", "path": "/spec/template/spec/containers/0/env/0/value", "value": "2"}]
+    (await server.patch(path, steps, JSON_PATCH, fieldManager="editor")).ok()
+    left = (await apply(server, path, deployment({"name": "a", "image": "one"}))).ok()
+    assert "env" not in left["spec"]["template"]["spec"]["containers"][0]
+    assert owners(left).keys() == {"one"}
+
+
+async def test_what_an_update_adds_it_owns_with_all_around_it(server: Server) -> None:
+    (await apply(server, "configmaps/c", config(a="1"))).ok(201)
+    changed = (await server.patch("configmaps/c", {"metadata": {"labels": {"x": "1"}}}, fieldManager="editor")).ok()
+    assert owners(changed)["editor"] == {"f:metadata": {"f:labels": {".": {}, "f:x": {}}}}
