@@ -94,11 +94,21 @@ class Execution:
                     made = await self._client.get(where, create.body["metadata"]["name"], namespace, into=Envelope)
                     if all(reference.uid != owner for reference in made.metadata.owner_references):
                         raise error from None
+                    made = await self._labelled(create, made)
         except ApiError as error:
             answers[create.key] = _failure(error, answers.get(create.key))
         else:
             answers.pop(create.key, None)
             written.wrote(create.resource, made.metadata.resource_version)
+
+    async def _labelled(self, create: Create, found: Envelope) -> Envelope:
+        """The object that was there, with our labels: without them no watch would show one that Volcano has made."""
+        old, wanted = found.metadata.labels or {}, create.body["metadata"].get("labels") or {}
+        missing = {name: value for name, value in wanted.items() if old.get(name) != value}
+        if not missing:
+            return found
+        where, meta, body = served_at(create.resource), found.metadata, {"metadata": {"labels": missing}}
+        return await self._client.patch(where, meta.name, body, meta.namespace, into=Envelope)
 
     async def _patch(self, patch: Patch, written: Versions) -> None:
         async with self._slots:

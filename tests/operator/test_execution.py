@@ -123,6 +123,16 @@ async def test_a_name_that_somebody_else_has_is_told() -> None:
     assert (answers["p0"].code, answers["p0"].attempt) == (409, 1)
 
 
+async def test_what_another_system_made_for_the_same_owner_gets_our_labels() -> None:
+    server = Server()
+    server.errors["create configmaps/hosts"] = ConflictError("exists", code=409, reason="AlreadyExists")
+    metadata = {"name": "hosts", "namespace": "default", "labels": {"volcano.sh/job-name": "j"}}
+    versions, answers = await carry_out(server, Changes(create=(Create(CONFIG_MAPS, {"metadata": metadata}, "hosts"),)))
+    assert server.asked == ["create configmaps/hosts", "get configmaps/hosts", "patch configmaps/hosts"]
+    assert versions == {CONFIG_MAPS: "20"}
+    assert answers == {}
+
+
 @pytest.mark.parametrize("error", [NotFoundError("gone", code=404), ConflictError("another uid", code=409)])
 async def test_a_delete_of_what_is_gone_is_done(error: ApiError) -> None:
     server = Server()
