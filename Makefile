@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+IMAGE ?= aiokai:0.1.0
+DOCKER ?= $(shell command -v docker || command -v podman)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check format crds manifests image lock controlplane clean
@@ -42,6 +44,9 @@ crds: .venv/installed ## write crds/ from the models
 
 manifests: crds ## write manifests/install.yaml from the chart and the models
 	$(BIN)/python manifests/generate.py
+
+image: ## build the operator's image as IMAGE (docker or podman)
+	$(DOCKER) build -t $(IMAGE) .
 
 controlplane: ## build the real kube-apiserver that the tests use (Go; minutes once)
 	sh tests/controlplane/build.sh
