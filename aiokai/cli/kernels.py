@@ -4,20 +4,23 @@ import sys
 import time
 from typing import Final
 
-QUIET_S: Final = 1.0
-"""From the cache all kernels are there sooner."""
+LOADING_S: Final = 10.0
+"""So long kernels that are in the cache may take to load, on a busy machine, before people are told."""
 
 
 def prepare_kernels() -> None:
     """Compile or load all kernels; people are told when they are compiled, which only the first time they are."""
+    from aiokai.kernels.jit import cache_folders
     from aiokai.scheduler import warm_up
 
+    cached = any(any(folder.glob("*.nbi")) for folder in cache_folders())
+    quiet_s = LOADING_S if cached else 0.0
     began = time.monotonic()
     told = False
 
     def progress(name: str, done: int, total: int) -> None:
         nonlocal told
-        if time.monotonic() - began < QUIET_S:
+        if time.monotonic() - began < quiet_s:
             return
         told = True
         line = f"compiling kernels (only the first time) {done + 1}/{total}: {name}"

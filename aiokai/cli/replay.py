@@ -64,7 +64,7 @@ def _run(case: "Case", output: Output, *, check: bool, titled: bool) -> int:
         typer.echo(f"aiokai replay: {case.source}: there is nothing to check: it has no `expect`", err=True)
         return 2
     prepare_kernels()
-    outcomes = list(decide(case))
+    outcomes = list(decide(case, validate=check))
     mismatches = compare(case, outcomes) if check else []
     if output is Output.JSON:
         typer.echo(replay_view.as_json(case, outcomes, mismatches if check else None))

@@ -18,6 +18,7 @@ from aiokai.plugins import make_plugins
 from aiokai.scheduler import Memo, schedule
 from aiokai.session.decisions import Decisions, GangDecision
 from aiokai.session.report import SCHEDULED
+from aiokai.simulator.invariants import check_invariants, copy_of
 from aiokai.simulator.world import World
 from aiokai.snapshot.case import Case, PodKey
 
@@ -61,17 +62,25 @@ class CycleOutcome:
     fair_shares: Mapping[str, Mapping[str, str]]
 
 
-def replay(case: Case) -> Iterator[CycleOutcome]:
+def replay(case: Case, *, validate: bool = False) -> Iterator[CycleOutcome]:
     """Run the case's cycles; each outcome is yielded when it is known.
 
+    Args:
+        case: what to decide.
+        validate: also look for what must never happen, whatever is expected.
+
     Raises:
+        AssertionError: it happened.
         DumpError: the configuration names a plugin that nobody knows.
     """
     _check_plugins(case)
     world, memo = World(case), Memo()
     for number in range(1, case.cycles + 1):
         snapshot, ledger = world.snapshot()
+        found = copy_of(ledger) if validate else None
         decisions, memo = schedule(snapshot, ledger, case.configuration.profile, memo)
+        if found is not None:
+            check_invariants(snapshot, found, ledger)
         yield _outcome(number, case, world, decisions)
         if number < case.cycles:
             world.answer(decisions, case.configuration.cycle.period)

@@ -233,6 +233,8 @@ def _entries(content: Json, key: str) -> list[tuple[str, Json]]:
     section = content.get(key)
     if section is None:
         return []
+    if key == "others" and isinstance(section, list):
+        section = {f"other-{i}": told for i, told in enumerate(section)}
     if not isinstance(section, dict):
         raise InvalidObjectError(key, "is not a mapping of names")
     for name, told in section.items():

@@ -108,8 +108,10 @@ class TaskFields(Strict):
     request: Amounts | None = None
     on: tuple[str, ...] | None = Field(default=None, description="Where it runs; several: each task in turn.")
     state: State | None = None
-    devices: tuple[tuple[int | str, ...], ...] | None = Field(
-        default=None, description="Cards that it was given, by place on the node or uuid; lists of lists: in turn."
+    devices: str | tuple[tuple[int | str, ...], ...] | None = Field(
+        default=None,
+        description="Cards that it was given, by place on the node or uuid; lists of lists: each task in turn; text: "
+        "as it stands in the pod's annotation.",
     )
     sub_group: str | None = None
     labels: dict[str, str] | None = None

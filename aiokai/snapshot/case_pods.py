@@ -124,7 +124,7 @@ class PodMaker:
     # Cards
 
     def _with_cards(
-        self, pod: kube.Pod, place: Place, told: tuple[tuple[int | str, ...], ...] | None, path: str
+        self, pod: kube.Pod, place: Place, told: str | tuple[tuple[int | str, ...], ...] | None, path: str
     ) -> kube.Pod:
         """The pod with the cards it was given, where it holds any: those told, else the first that have room."""
         asks = vgpu.asks_of(pod, self._names)
@@ -132,6 +132,8 @@ class PodMaker:
             if told is not None:
                 raise InvalidObjectError(f"{path}.devices", "are of a pod that is on a node")
             return pod
+        if isinstance(told, str):
+            return _annotated(pod, {vgpu.ALLOCATED: told})
         if not asks:
             return pod
         node = pod.spec.node_name
@@ -142,9 +144,8 @@ class PodMaker:
             grants = _told_grants(cards, asks, told[place.index % len(told)] if told else (), f"{path}.devices")
         self._take(node, cards, grants)
         containers = len(pod.spec.containers) + len(pod.spec.init_containers)
-        given = vgpu.annotations_of(grants, containers, node, self._now) | {vgpu.BIND_PHASE: "success"}
-        meta = msgspec.structs.replace(pod.metadata, annotations={**given, **(pod.metadata.annotations or {})})
-        return msgspec.structs.replace(pod, metadata=meta)
+        given = vgpu.annotations_of(grants, containers, node, self._now)
+        return _annotated(pod, given | {vgpu.BIND_PHASE: "success"})
 
     def _first_with_room(
         self, node: str, cards: Sequence[vgpu.Card], asks: Sequence[vgpu.Ask], path: str
@@ -168,6 +169,12 @@ class PodMaker:
         for grant in grants:
             left = free[places[grant.uuid]]
             left[0], left[1], left[2] = left[0] - 1, left[1] - grant.memory, left[2] - grant.cores
+
+
+def _annotated(pod: kube.Pod, annotations: Mapping[str, str]) -> kube.Pod:
+    """The pod with these annotations beside its own, which count more."""
+    meta = msgspec.structs.replace(pod.metadata, annotations={**annotations, **(pod.metadata.annotations or {})})
+    return msgspec.structs.replace(pod, metadata=meta)
 
 
 def _told_grants(

@@ -17,4 +17,4 @@ def test_golden(file: Path) -> None:
     case = parse_case(file.read_text(encoding="utf-8"), file.name)
     assert case.why, "a case says which rule it is"
     assert case.expect is not None
-    assert check(case, list(replay(case))) == []
+    assert check(case, list(replay(case, validate=True))) == []
