@@ -2,14 +2,16 @@
 
 import sys
 import time
+from functools import cache
 from typing import Final
 
 LOADING_S: Final = 10.0
 """So long kernels that are in the cache may take to load, on a busy machine, before people are told."""
 
 
+@cache
 def prepare_kernels() -> None:
-    """Compile or load all kernels; people are told when they are compiled, which only the first time they are."""
+    """Compile or load all kernels, once; people are told when they are compiled, which only the first time they are."""
     from aiokai.kernels.jit import cache_folders
     from aiokai.scheduler import warm_up
 
