@@ -10,7 +10,7 @@ from heapq import heapify, heappop, heappush
 
 from sortedcontainers import SortedList
 
-from aiokai.session.session import GangPlace, Session
+from aiokai.session.session import GangOrderKey, Session
 
 QueueEntry = tuple[tuple[int, ...], int]
 _TOP = -1
@@ -22,13 +22,13 @@ class GangQueue:
     def __init__(self, session: Session, gangs: Iterable[int]) -> None:
         self._session = session
         self._parent: list[int] = session.facts.queues.parent.tolist()
-        self._queue_of: list[int] = session.facts.gangs.queue.tolist()
-        self._waiting: dict[int, list[tuple[GangPlace, int]]] = {}  # of each leaf, a heap of place and gang
+        self._waiting: dict[int, list[tuple[GangOrderKey, int]]] = {}  # of each leaf, a heap of key and gang
         self._children: dict[int, SortedList] = {}
         self._rivals: dict[int, set[int]] = {}
         self._entry: dict[int, QueueEntry] = {}
-        for gang in gangs:
-            self._waiting.setdefault(self._queue_of[gang], []).append((session.place_of(gang), gang))
+        rows = list(gangs)
+        for gang, queue in zip(rows, session.facts.gangs.queue[rows].tolist(), strict=True):
+            self._waiting.setdefault(queue, []).append((session.gang_key(gang), gang))
         for queue, waiting in self._waiting.items():
             heapify(waiting)
             self._enrol(queue)
@@ -46,21 +46,21 @@ class GangQueue:
         self._moved.clear()
         gang = self._first(_TOP)
         if gang is not None:
-            queue = self._queue_of[gang]
+            queue = int(self._session.facts.gangs.queue[gang])
             heappop(self._waiting[queue])
             self._moved.add(queue)
         return gang
 
     def push(self, gang: int) -> None:
         """Put a gang back that was taken out and grew, by what it and its queue have now."""
-        queue = self._queue_of[gang]
+        queue = int(self._session.facts.gangs.queue[gang])
         self._session.grew(gang)
-        heappush(self._waiting[queue], (self._session.place_of(gang), gang))
+        heappush(self._waiting[queue], (self._session.gang_key(gang), gang))
         self._moved.add(queue)
 
     def drop_queue(self, gang: int) -> list[int]:
         """Take out all gangs of the gang's queue; in their order."""
-        queue = self._queue_of[gang]
+        queue = int(self._session.facts.gangs.queue[gang])
         dropped = [gang for _, gang in sorted(self._waiting[queue])]
         self._waiting[queue].clear()
         self._moved.add(queue)

@@ -86,10 +86,7 @@ def _statuses(session: Session, wanted: I32, placed: set[int]) -> dict[int, PodG
         placed: gangs that got something.
     """
     gangs, now = session.facts.gangs, session.snapshot.now
-    has_group = np.array(
-        [facts is not None and facts.pod_group is not None for facts in session.snapshot.gangs], np.bool_
-    )
-    differs = has_group & gangs.live & (wanted != gangs.written).any(axis=1)
+    differs = gangs.grouped & gangs.live & (wanted != gangs.written).any(axis=1)
     statuses: dict[int, PodGroupStatus] = {}
     for gang in sorted({*np.flatnonzero(differs).tolist(), *placed, *session.verdicts}):
         group = session.gang(gang).pod_group

@@ -4,10 +4,8 @@ It opens on a Snapshot and a Ledger, lets the plugins say their part, and collec
 nothing itself.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
@@ -36,8 +34,8 @@ from aiokai.snapshot.arrays import (
 
 PLACED = (TaskState.ALLOCATED, TaskState.PIPELINED, TaskState.BOUND, TaskState.RUNNING, TaskState.SUCCEEDED)
 """States that count towards a gang's minimum."""
-GangPlace = tuple[int, int, tuple[object, ...]]
-"""Rank, 1 and nothing; of a gang that grew the rank it stands just before, 0 and its key."""
+GangOrderKey = tuple[int | str, ...]
+"""Sorts gangs; no two are equal."""
 _IS_PLACED = np.isin(np.arange(len(TaskState)), PLACED)
 _PENDING = int(TaskState.PENDING)
 _TREE_SLOTS = 128
@@ -103,7 +101,7 @@ class Session:
         request = self.facts.classes.request
         pods = request[:, snapshot.resources.index(PODS)]
         self.best_effort: Bool = (np.count_nonzero(request, axis=1) == 1) & (pods > 0)
-        self._places: dict[int, GangPlace] = {}
+        self._keys: dict[int, GangOrderKey] = {}
         self._tasks_of: dict[int, I32] = {}
         self._empty: Session | None = None
         self._plugins = plugins
@@ -136,34 +134,19 @@ class Session:
         assert facts is not None
         return facts
 
-    def gang_key(self, row: int) -> tuple[object, ...]:
+    def gang_key(self, row: int) -> GangOrderKey:
         """Sorts the gangs of one queue: by the plugins' keys, then the older first, then by name."""
-        facts = self.gang(row)
-        created = int(self.facts.gangs.created_s[row])
-        return (*self._gang_keys[row].tolist(), created, facts.namespace, facts.name, facts.dialect, facts.lone)
-
-    @cached_property
-    def _gangs_in_order(self) -> list[tuple[tuple[object, ...], int]]:
-        """Key and row of every gang as the cycle found it, sorted."""
-        return sorted((self.gang_key(row), row) for row, facts in enumerate(self.snapshot.gangs) if facts is not None)
-
-    @cached_property
-    def gang_rank(self) -> list[int]:
-        """[G] the place of each gang by its key as the cycle found it; without meaning for an unused row."""
-        rank = [0] * len(self.snapshot.gangs)
-        for place, (_, row) in enumerate(self._gangs_in_order):
-            rank[row] = place
-        return rank
-
-    def place_of(self, gang: int) -> GangPlace:
-        """Sorts the gangs of one queue: by rank, and those that grew in this cycle between the ranks."""
-        return self._places.get(gang) or (self.gang_rank[gang], 1, ())
+        key = self._keys.get(row)
+        if key is None:
+            facts, created = self.gang(row), int(self.facts.gangs.created_s[row])
+            keys = self._gang_keys[row].tolist()
+            key = self._keys[row] = (*keys, created, facts.namespace, facts.name, facts.dialect, facts.lone)
+        return key
 
     def grew(self, gang: int) -> None:
         """Something of the gang was placed: its plugins' keys may be others now."""
         self._gang_keys[gang] = [order.gang_key(self.snapshot, self.ledger, gang) for order in self._gang_orders]
-        key = self.gang_key(gang)
-        self._places[gang] = (bisect_left(self._gangs_in_order, (key, -1)), 0, key)
+        self._keys.pop(gang, None)
 
     def tasks_of(self, gang: int) -> I32:
         """The gang's tasks: higher priority first, then as people count names."""

@@ -86,6 +86,7 @@ class Queues(NamedTuple):
 
 class Gangs(NamedTuple):
     live: Bool  # [G]
+    grouped: Bool  # [G] it has a PodGroup that can be written to
     queue: I32  # [G] -1 when it does not exist
     priority: I32  # [G]
     created_s: I64  # [G]

@@ -213,6 +213,7 @@ class _Build:
                 ],
                 np.bool_,
             ),
+            grouped=np.array([group is not None for group in groups], np.bool_),
             queue=_ints(self._queue_of_gang(gang) for gang in range(len(groups))),
             priority=_ints(
                 derive.priority_of(group, pod, self.objects.priority_classes)

@@ -40,7 +40,8 @@ class GangTable:
         self._configuration = configuration
         self._gangs: Table[GangKey, GangFacts] = resources.table(
             {
-                "live": Column(np.bool_), "queue": Column(np.int32, -1), "priority": Column(np.int32),
+                "live": Column(np.bool_), "grouped": Column(np.bool_), "queue": Column(np.int32, -1),
+                "priority": Column(np.int32),
                 "created_s": Column(np.int64), "admitted": Column(np.bool_), "root": Column(np.int32, -1),
                 "min_request": Column(np.int64, 0, ("R",)), "min_charge": Column(np.int64, 0, ("R",)),
                 "obstacle": Column(np.int32), "written": Column(np.int32, 0, (5,)), "version": Column(np.int64),
@@ -105,6 +106,7 @@ class GangTable:
         request_row, charge_row = self._resources.vector(minimum.items()), self._resources.vector(charge.items())
         of = self._gangs.of
         of["live"][row] = derive.is_ours(key, group, reading.has_pods, self._configuration)
+        of["grouped"][row] = group is not None
         of["queue"][row], of["obstacle"][row] = reading.queue, obstacle
         of["priority"][row] = reading.priority
         of["created_s"][row] = derive.seconds_of(created)
@@ -156,8 +158,8 @@ class GangTable:
     def arrays(self) -> tuple[Gangs, Subgroups]:
         gangs, subgroups, width = self._gangs, self._subgroups, len(self._resources)
         return Gangs(
-            live=gangs.copy("live"), queue=gangs.copy("queue"), priority=gangs.copy("priority"),
-            created_s=gangs.copy("created_s"), admitted=gangs.copy("admitted"),
+            live=gangs.copy("live"), grouped=gangs.copy("grouped"), queue=gangs.copy("queue"),
+            priority=gangs.copy("priority"), created_s=gangs.copy("created_s"), admitted=gangs.copy("admitted"),
             min_request=gangs.copy("min_request", width), min_charge=gangs.copy("min_charge", width),
             root=gangs.copy("root"), obstacle=gangs.copy("obstacle"), written=gangs.copy("written"),
         ), Subgroups(subgroups.copy("gang"), subgroups.copy("parent"), subgroups.copy("min_member"))  # fmt: skip
