@@ -33,6 +33,8 @@ def generated(values: Mapping[str, Any]) -> dict[Path, str]:
     return {
         settings: settings_text(),
         HERE / "install.yaml": HEADER.format(" and aiokai/model") + install(values, settings_text()),
+        HERE / "volcano.yaml": HEADER.format("")
+        + "---\n".join(documents(rendered("rbac-volcano.yaml", {**values, "volcano": {"rights": True}}, ""))),
         HERE / "monitoring" / "prometheus-operator.yaml": HEADER.format(" and manifests/monitoring")
         + "---\n".join(documents(rendered("monitoring.yaml", with_monitoring(values), ""))),
     }

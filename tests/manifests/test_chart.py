@@ -117,6 +117,14 @@ async def test_helm_renders_the_monitoring_when_asked_to() -> None:
 
 
 @needs_helm
+async def test_helm_renders_the_rights_for_volcano_when_asked_to() -> None:
+    wanted = objects((MANIFESTS / "volcano.yaml").read_text())
+    made = await helm("--set=volcano.rights=true")
+    assert {key: made[key] for key in wanted} == wanted
+    assert not wanted.keys() & (await helm()).keys()
+
+
+@needs_helm
 async def test_helm_takes_every_value(tmp_path: Path) -> None:
     values = {
         "image": "registry.example/aiokai:9",
