@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from aiokai.client.resource import PODS
 from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.model.resource import PODS
 from tests.manifests.conftest import MANIFESTS, Installation
 from tests.support.world import JOBS, World, job, lone_pod, world
 

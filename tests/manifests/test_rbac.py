@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from aiokai.client.resource import CONFIG_MAPS, PODS
 from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.model.resource import CONFIG_MAPS, PODS
 from tests.manifests.conftest import MANIFESTS, SERVICE_ACCOUNT, Installation
 from tests.support.volcano import VC_JOBS, VC_POD_GROUPS, VC_QUEUES, VolcanoWorld, volcano_world
 from tests.support.world import JOBS, POD_GROUPS, QUEUES, World, job, lone_pod, world
