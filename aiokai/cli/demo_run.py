@@ -18,10 +18,10 @@ from aiokai.cli.files import cache_folder, documents, shipped
 from aiokai.cli.playground import Playground, playground
 from aiokai.client.api import ApiClient
 from aiokai.client.discovery import resource_of
-from aiokai.client.resource import NODES, PODS, Resource
 from aiokai.dialects import AIOKAI
 from aiokai.model.job import JobPhase
 from aiokai.model.kube import Node, Pod
+from aiokai.model.resource import NODES, PODS, Resource
 
 LIMIT_S: Final = 90.0
 LOOK_EVERY_S: Final = 0.15
@@ -107,9 +107,8 @@ async def _stage(console: Console) -> AsyncIterator[Show]:
 
 async def _look(client: ApiClient) -> tuple[list[Any], list[Pod], list[Node]]:
     job = AIOKAI.job
-    where = Resource(job.resource.group, job.resource.version, job.resource.plural, namespaced=True)
     return (
-        await _list(client, where, job.decode),
+        await _list(client, job.resource, job.decode),
         await _list(client, PODS, msgspec.json.Decoder(Pod).decode),
         await _list(client, NODES, msgspec.json.Decoder(Node).decode),
     )

@@ -21,11 +21,11 @@ import yaml
 from aiokai.cli.files import documents, shipped
 from aiokai.client.api import ApiClient
 from aiokai.client.connection import connect
-from aiokai.client.resource import CUSTOM_RESOURCES
 from aiokai.errors import AiokaiError, ConflictError
 from aiokai.localcluster import LocalCluster
 from aiokai.localcluster.deviceplugin import SharedCards
 from aiokai.localcluster.kubelet import Kubelets, NodeTemplate
+from aiokai.model.resource import CUSTOM_RESOURCES
 
 PORT: Final = 8001
 START_LIMIT_S: Final = 180.0

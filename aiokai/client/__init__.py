@@ -2,6 +2,6 @@
 
 from aiokai.client.api import ApiClient, WatchEvent
 from aiokai.client.connection import connect
-from aiokai.client.resource import Resource
+from aiokai.model.resource import Resource
 
 __all__ = ["ApiClient", "Resource", "WatchEvent", "connect"]

@@ -16,9 +16,9 @@ import aiohttp
 import msgspec
 
 from aiokai.client.answers import decode, decoder_of, encode, error_of
-from aiokai.client.resource import PODS, Resource
 from aiokai.errors import UnavailableError
 from aiokai.model.kube import KubeStruct, ObjectList
+from aiokai.model.resource import PODS, Resource
 
 T = TypeVar("T")
 Body = msgspec.Struct | dict[str, Any] | bytes

@@ -3,9 +3,9 @@
 from typing import Final
 
 from aiokai.client.api import LIST_TIMEOUT_S, ApiClient
-from aiokai.client.resource import Resource
 from aiokai.errors import NotFoundError
 from aiokai.model.kube import KubeStruct
+from aiokai.model.resource import Resource
 
 _CORE: Final = "v1"
 
@@ -45,5 +45,5 @@ async def resource_of(client: ApiClient, api_version: str, kind: str) -> Resourc
     for one in await served(client, api_version):
         if one.kind == kind and "/" not in one.name:
             group, _, version = api_version.rpartition("/")
-            return Resource(group, version, one.name, one.namespaced)
+            return Resource(group, version, one.name, one.kind, one.namespaced)
     raise NotFoundError(f"the server has no kind {kind} in {api_version}", code=404)

@@ -27,9 +27,9 @@ from aiokai.client.answers import decode as decode_json
 from aiokai.client.answers import invalid_object
 from aiokai.client.api import INACTIVITY_LIMIT_S, PAGE_SIZE, ApiClient
 from aiokai.client.backoff import Backoff, jittered_s
-from aiokai.client.resource import Resource
 from aiokai.errors import ApiError, ExpiredError, InvalidObjectError, UnavailableError
 from aiokai.model.kube import KubeStruct, ObjectMeta
+from aiokai.model.resource import Resource
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,6 @@ import msgspec
 from aiokai.client.api import STRATEGIC_MERGE_PATCH, ApiClient
 from aiokai.client.backoff import Backoff
 from aiokai.client.reflector import Reflector
-from aiokai.client.resource import LEASES, NODES, PODS
 from aiokai.errors import ApiError, BadRequestError, ConflictError, ForbiddenError, InvalidObjectError, NotFoundError
 from aiokai.localcluster.deviceplugin import STARTED_DEVICES, Marking, containers_of, devices_wanted, hand_out
 from aiokai.localcluster.nodes import NodeTemplate, node_conditions, node_object, node_status
@@ -30,6 +29,7 @@ from aiokai.localcluster.objects import Json
 from aiokai.localcluster.podstatus import KubeletPod, Plan, ended, plan_of, rejected, running
 from aiokai.model.kube import Pod
 from aiokai.model.quantity import quantity_to_base
+from aiokai.model.resource import LEASES, NODES, PODS
 from aiokai.snapshot.reading import request_of
 
 __all__ = ["Kubelets", "NodeTemplate"]

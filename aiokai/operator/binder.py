@@ -15,9 +15,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple, Protocol
 
 from aiokai.client.api import ApiClient
-from aiokai.client.resource import PODS
 from aiokai.errors import ApiError, BadRequestError, ForbiddenError, NotFoundError
 from aiokai.model.kube import Pod
+from aiokai.model.resource import PODS
 from aiokai.operator.device_turns import DeviceTurns
 from aiokai.operator.limits import AdaptiveLimit
 from aiokai.session.decisions import Bind

@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from aiokai.client.api import ApiClient
-from aiokai.client.resource import Resource
+from aiokai.model.resource import EVENTS
 from aiokai.operator.writes import LowPriorityWrites
 
 log = logging.getLogger(__name__)
 
-EVENTS: Final = Resource("", "v1", "events", namespaced=True)
 """The core group's: `kubectl describe` asks for these, and the server shows each under both names."""
 SAME_FOR_S: Final = 600.0
 COUNT_EVERY_S: Final = 60.0

@@ -18,7 +18,6 @@ from aiokai.model.base import Envelope
 from aiokai.model.kube import Pod
 from aiokai.model.resource import Resource
 from aiokai.operator.events import EventRecorder, Regarding
-from aiokai.operator.resources import served_at
 
 AT_ONCE: Final = 32
 """Writes of all controllers together that may be in flight."""
@@ -74,7 +73,7 @@ class Execution:
         try:
             async with self._slots:
                 pod = await self._client.create(
-                    served_at(create.resource), dict(create.body), _namespace(create.body),
+                    create.resource, dict(create.body), _namespace(create.body),
                     into=Pod, dry_run=True, strict=True,
                 )  # fmt: skip
         except (ApiError, InvalidObjectError) as error:
@@ -85,7 +84,7 @@ class Execution:
     async def _create(
         self, create: Create, owner: str, answers: dict[str, Answer], written: Versions
     ) -> None:  # fmt: skip
-        where, namespace = served_at(create.resource), _namespace(create.body)
+        where, namespace = create.resource, _namespace(create.body)
         try:
             async with self._slots:
                 try:
@@ -107,13 +106,13 @@ class Execution:
         missing = {name: value for name, value in wanted.items() if old.get(name) != value}
         if not missing:
             return found
-        where, meta, body = served_at(create.resource), found.metadata, {"metadata": {"labels": missing}}
+        where, meta, body = create.resource, found.metadata, {"metadata": {"labels": missing}}
         return await self._client.patch(where, meta.name, body, meta.namespace, into=Envelope)
 
     async def _patch(self, patch: Patch, written: Versions) -> None:
         async with self._slots:
             made = await self._client.patch(
-                served_at(patch.resource), patch.name, dict(patch.body), patch.namespace, into=Envelope
+                patch.resource, patch.name, dict(patch.body), patch.namespace, into=Envelope
             )
         written.wrote(patch.resource, made.metadata.resource_version)
 
@@ -121,7 +120,7 @@ class Execution:
         async with self._slots:
             # If it is gone, or another one has its name by now, that is as good.
             with contextlib.suppress(NotFoundError, ConflictError):
-                await self._client.delete(served_at(delete.resource), delete.name, delete.namespace, uid=delete.uid)
+                await self._client.delete(delete.resource, delete.name, delete.namespace, uid=delete.uid)
 
     async def _write_status(
         self, status: Mapping[str, Any], about: Regarding, resource: Resource, written: Versions
@@ -129,7 +128,7 @@ class Execution:
         body = {"metadata": {"uid": about.uid}, "status": status}
         async with self._slots:
             made = await self._client.patch(
-                served_at(resource), about.name, body, about.namespace, subresource="status", into=Envelope
+                resource, about.name, body, about.namespace, subresource="status", into=Envelope
             )
         written.wrote(resource, made.metadata.resource_version)
 

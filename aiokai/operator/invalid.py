@@ -11,7 +11,6 @@ from aiokai.model.conditions import ConditionStatus, with_condition
 from aiokai.model.kube import ObjectMeta
 from aiokai.operator.events import EventRecorder, Regarding
 from aiokai.operator.metrics import Metrics
-from aiokai.operator.resources import served_at
 from aiokai.operator.writes import LowPriorityWrites
 
 INVALID: Final = "Invalid"
@@ -40,7 +39,7 @@ class InvalidObjects:
 
     async def _write(self, kind: DialectKind[Any, Any], metadata: ObjectMeta, error: InvalidObjectError) -> None:
         """Add the condition to those that the object has now, which only the API server knows."""
-        where, name, namespace = served_at(kind.resource), metadata.name, metadata.namespace
+        where, name, namespace = kind.resource, metadata.name, metadata.namespace
         envelope = await self._client.get(where, name, namespace, into=Envelope)
         known = decode_custom(Envelope(envelope.metadata, {}, envelope.status), "", UserModel, _Conditions).status
         if envelope.metadata.uid != metadata.uid or _says(known.conditions, str(error)):

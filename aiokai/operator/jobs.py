@@ -27,7 +27,6 @@ from aiokai.model.resource import PODS, Resource
 from aiokai.operator.events import Regarding
 from aiokai.operator.execution import Execution, Versions
 from aiokai.operator.observed import Cluster
-from aiokai.operator.resources import served_at
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +146,7 @@ class Jobs:
             self.child_changed(resource, old, new)
 
         decode = msgspec.json.Decoder(_Other).decode
-        return Reflector(self._client, served_at(resource), decode, changed, label_selector=label)
+        return Reflector(self._client, resource, decode, changed, label_selector=label)
 
     # One step
 
@@ -207,7 +206,7 @@ class Jobs:
     async def _exists(self, key: JobKey, uid: str, resource: Resource) -> bool:
         """Ask, since kopf can miss a deletion while it lists again."""
         try:
-            found = await self._client.get(served_at(resource), key.name, key.namespace, into=Envelope)
+            found = await self._client.get(resource, key.name, key.namespace, into=Envelope)
         except NotFoundError:
             return False
         except ApiError:

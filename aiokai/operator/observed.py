@@ -11,8 +11,6 @@ import msgspec
 
 from aiokai.client.api import ApiClient
 from aiokai.client.reflector import Reflector, Store
-from aiokai.client.resource import NAMESPACES, NODES, PODS, PRIORITY_CLASSES
-from aiokai.client.resource import Resource as Served
 from aiokai.dialects import Dialect
 from aiokai.dialects.dialect import DialectKind
 from aiokai.errors import InvalidObjectError
@@ -20,7 +18,7 @@ from aiokai.model.base import Identity
 from aiokai.model.kube import KubeStruct, Namespace, Node, ObjectMeta, Pod, PriorityClass
 from aiokai.model.pod_group import PodGroup
 from aiokai.model.queue import Queue
-from aiokai.operator.resources import served_at
+from aiokai.model.resource import NAMESPACES, NODES, PODS, PRIORITY_CLASSES, Resource
 from aiokai.snapshot.cache import Cache
 
 KindT = TypeVar("KindT", bound=KubeStruct)
@@ -101,7 +99,7 @@ class Cluster:
 
     @staticmethod
     def _plain(
-        client: ApiClient, resource: Served, kind: type[KindT], told: Callable[[KindT | None, KindT | None], None]
+        client: ApiClient, resource: Resource, kind: type[KindT], told: Callable[[KindT | None, KindT | None], None]
     ) -> Reflector[Any]:
         return Reflector[Any](client, resource, msgspec.json.Decoder(kind).decode, told)
 
@@ -111,7 +109,7 @@ class Cluster:
         def undecodable(metadata: ObjectMeta, error: InvalidObjectError) -> None:
             self._watcher.undecodable(kind, metadata, error)
 
-        return Reflector[Any](client, served_at(kind.resource), kind.decode, told, on_undecodable=undecodable)
+        return Reflector[Any](client, kind.resource, kind.decode, told, on_undecodable=undecodable)
 
     def _pod(self, old: Pod | None, new: Pod | None) -> None:
         if new is not None:

@@ -34,7 +34,6 @@ from aiokai.operator.invalid import InvalidObjects
 from aiokai.operator.metrics import Metrics
 from aiokai.operator.observed import Cluster
 from aiokai.operator.reconcilers import Reconcilers
-from aiokai.operator.resources import served_at
 from aiokai.operator.status import StatusWriter
 from aiokai.operator.writes import LowPriorityWrites
 from aiokai.scheduler import warm_up
@@ -181,7 +180,7 @@ class Operator:
         wanted, again = default_queue(dialect), Backoff(RETRY_S, RETRY_LIMIT_S)
         while True:
             try:
-                made = await self._client.create(served_at(wanted.resource), dict(wanted.body), into=Envelope)
+                made = await self._client.create(wanted.resource, dict(wanted.body), into=Envelope)
             except ConflictError:
                 return
             except ApiError as error:

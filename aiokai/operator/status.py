@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Protocol
 
 from aiokai.client.api import STRATEGIC_MERGE_PATCH, ApiClient
-from aiokai.client.resource import PODS
 from aiokai.dialects import DIALECTS
 from aiokai.dialects.dialect import DialectKind
 from aiokai.errors import BadRequestError, ConflictError, ForbiddenError, NotFoundError
@@ -20,9 +19,9 @@ from aiokai.model.conditions import without_condition
 from aiokai.model.kube import Condition, Pod
 from aiokai.model.pod_group import PodGroup, PodGroupStatus
 from aiokai.model.queue import Queue, QueueStatus
+from aiokai.model.resource import PODS
 from aiokai.operator.events import kubernetes_time
 from aiokai.operator.invalid import INVALID
-from aiokai.operator.resources import served_at
 from aiokai.operator.writes import LowPriorityWrites
 from aiokai.session.decisions import Verdict
 
@@ -133,7 +132,7 @@ class StatusWriter:
         before = (shown, sent.status) if sent else (shown,)
         sent = self._sent[uid] = _Sent(status)
         body = {"metadata": {"uid": uid}, "status": replacing(status, *before)}
-        where, name, namespace = served_at(kind.resource), old.metadata.name, old.metadata.namespace
+        where, name, namespace = kind.resource, old.metadata.name, old.metadata.namespace
 
         async def write() -> None:
             try:

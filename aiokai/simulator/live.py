@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from aiokai.client.api import ApiClient
-from aiokai.client.resource import NAMESPACES, NODES, PODS, PRIORITY_CLASSES, Resource
 from aiokai.dialects import DIALECTS, DialectKind
 from aiokai.errors import ForbiddenError, InvalidObjectError, NotFoundError
 from aiokai.model import kube
@@ -19,6 +18,7 @@ from aiokai.model.base import Envelope, decode_envelope
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import PodGroup
 from aiokai.model.queue import Queue
+from aiokai.model.resource import NAMESPACES, NODES, PODS, PRIORITY_CLASSES, Resource
 from aiokai.snapshot.build import Objects
 from aiokai.snapshot.dump import RawGroup, dump
 
@@ -57,7 +57,6 @@ async def dump_cluster(client: ApiClient, configuration: Configuration, now: dat
 async def _decoded(client: ApiClient, kind: DialectKind[Any, Any], tell: Tell) -> Sequence[Any]:
     """Objects of one kind; what cannot be read as ours stays an Envelope."""
     resource = kind.resource
-    where = Resource(resource.group, resource.version, resource.plural, resource.namespaced)
 
     def decode(raw: bytes) -> object:
         try:
@@ -67,7 +66,7 @@ async def _decoded(client: ApiClient, kind: DialectKind[Any, Any], tell: Tell) -
             tell(f"{resource} {envelope.metadata.namespace}/{envelope.metadata.name} cannot be read: {error}")
             return envelope
 
-    return await _list(client, where, decode, tell)
+    return await _list(client, resource, decode, tell)
 
 
 async def _list(client: ApiClient, resource: Resource, decode: Callable[[bytes], T], tell: Tell) -> list[T]:

@@ -5,7 +5,6 @@ import msgspec
 import pytest
 
 from aiokai.client import ApiClient
-from aiokai.client.resource import NODES, PODS
 from aiokai.errors import (
     ApiError,
     BadRequestError,
@@ -18,6 +17,7 @@ from aiokai.errors import (
     UnavailableError,
 )
 from aiokai.model.kube import Pod
+from aiokai.model.resource import NODES, PODS
 from tests.client.conftest import (
     Answer,
     ScriptedServer,

@@ -2,8 +2,8 @@ import pytest
 
 from aiokai.client import ApiClient, Resource
 from aiokai.client.discovery import is_served, resource_of
-from aiokai.client.resource import LEASES, PODS
 from aiokai.errors import NotFoundError, UnavailableError
+from aiokai.model.resource import LEASES, PODS
 from tests.client.conftest import ScriptedServer, body, refusal
 
 BATCH = body(
@@ -18,7 +18,7 @@ BATCH = body(
 
 async def test_a_kind_is_found_by_its_name(client: ApiClient, server: ScriptedServer) -> None:
     server.script(BATCH)
-    assert await resource_of(client, "batch/v1", "Job") == Resource("batch", "v1", "jobs", namespaced=True)
+    assert await resource_of(client, "batch/v1", "Job") == Resource("batch", "v1", "jobs", "Job")
     assert server.paths == ["GET /apis/batch/v1"]
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from aiokai.client import ApiClient
 from aiokai.client.reflector import Reflector
-from aiokai.client.resource import PODS
 from aiokai.errors import InvalidObjectError
 from aiokai.model.kube import ObjectMeta, Pod
+from aiokai.model.resource import PODS
 from tests.client.conftest import (
     Answer,
     ScriptedServer,

@@ -13,9 +13,9 @@ import pytest
 from aiokai.client import ApiClient, connect
 from aiokai.client.discovery import is_served, resource_of
 from aiokai.client.reflector import Reflector
-from aiokai.client.resource import CONFIG_MAPS, LEASES, NAMESPACES, PODS, Resource
 from aiokai.errors import BadRequestError, ConflictError, NotFoundError
 from aiokai.model.base import Envelope
+from aiokai.model.resource import CONFIG_MAPS, LEASES, NAMESPACES, PODS, Resource
 
 
 class Place(NamedTuple):
@@ -146,4 +146,4 @@ async def test_a_reflector_shows_a_write_once_it_has_seen_it(place: Place) -> No
 async def test_kinds_are_discovered(place: Place) -> None:
     assert await resource_of(place.client, "coordination.k8s.io/v1", "Lease") == LEASES
     assert await resource_of(place.client, "v1", "Pod") == PODS
-    assert not await is_served(place.client, Resource("nobody.example.com", "v1", "things", namespaced=True))
+    assert not await is_served(place.client, Resource("nobody.example.com", "v1", "things", "Thing"))

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from aiokai.client.resource import NODES, PODS
 from aiokai.errors import BadRequestError
 from aiokai.localcluster.deviceplugin import SharedCards
 from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.model.resource import NODES, PODS
 from tests.support.world import JOBS, POD_GROUPS, QUEUES, World, job, lone_pod
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from aiokai.cli.files import documents, shipped
-from aiokai.client.resource import CONFIG_MAPS, PODS, SERVICES
 from aiokai.devices.vgpu import ALLOCATED, BIND_PHASE, TO_ALLOCATE, parse_grants
 from aiokai.localcluster.deviceplugin import STARTED_DEVICES, SharedCards
 from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.model.resource import CONFIG_MAPS, PODS, SERVICES
 from tests.support.world import JOBS, POD_GROUPS, World, job, lone_pod
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from aiokai.cli.playground import install_crds
-from aiokai.client.resource import PODS
 from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.model.resource import PODS
 from tests.support.world import JOBS, QUEUES, World, job, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from aiokai.cli.files import shipped
-from aiokai.client.resource import CONFIG_MAPS, CUSTOM_RESOURCES, PODS
 from aiokai.devices.vgpu import parse_grants
 from aiokai.errors import NotFoundError
 from aiokai.localcluster.deviceplugin import SharedCards
 from aiokai.localcluster.kubelet import NodeTemplate
+from aiokai.model.resource import CONFIG_MAPS, CUSTOM_RESOURCES, PODS
 from tests.support.volcano import (
     CRDS,
     VC_JOBS,

@@ -12,12 +12,12 @@ import pytest
 
 from aiokai.client import ApiClient, connect
 from aiokai.client.reflector import Reflector
-from aiokai.client.resource import NAMESPACES, NODES, PODS
 from aiokai.errors import NotFoundError
 from aiokai.localcluster import LocalCluster
 from aiokai.localcluster.kubelet import Kubelets
 from aiokai.localcluster.nodes import NodeTemplate
 from aiokai.localcluster.podstatus import KubeletPod
+from aiokai.model.resource import NAMESPACES, NODES, PODS
 
 WAIT_S = 20.0
 T = TypeVar("T")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from aiokai.client.resource import LEASES, NODES
 from aiokai.devices.vgpu import BIND_PHASE, TO_ALLOCATE, Grant, annotations_of, parse_registration
 from aiokai.errors import NotFoundError, UnavailableError
 from aiokai.localcluster.deviceplugin import STARTED_DEVICES, SharedCards
@@ -14,6 +13,7 @@ from aiokai.localcluster.nodes import NodeTemplate, Taint
 from aiokai.localcluster.podstatus import STOP_FOR
 from aiokai.model import keys
 from aiokai.model.kube import Node
+from aiokai.model.resource import LEASES, NODES
 from tests.localcluster.conftest import World
 
 GPU = "nvidia.com/gpu"

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from aiokai.client import ApiClient, connect
-from aiokai.client.resource import CUSTOM_RESOURCES, Resource
 from aiokai.dialects import AIOKAI
 from aiokai.errors import BadRequestError, ConflictError, InvalidObjectError, NotFoundError
 from aiokai.model.crd import KINDS, crd_files, definition
+from aiokai.model.resource import CUSTOM_RESOURCES, Resource
 from tests.support.controlplane import ControlPlane
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -145,7 +145,10 @@ async def test_the_api_server_takes_what_no_rule_refuses(server: ApiClient, case
 async def create(server: ApiClient, case: Broken) -> None:
     """Try to create the object, without leaving it there; the server takes a moment until it serves a new kind."""
     plural, namespaced = next((kind.plural, kind.namespaced) for kind in KINDS if kind.kind == case.kind)
-    resource, namespace = Resource("aiokai.io", "v1alpha1", plural, namespaced), "default" if namespaced else ""
+    resource, namespace = (
+        Resource("aiokai.io", "v1alpha1", plural, case.kind, namespaced),
+        "default" if namespaced else "",
+    )
     for _ in range(100):
         try:
             await server.create(resource, object_of(case, namespace), namespace, into=bytes, dry_run=True)

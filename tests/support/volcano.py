@@ -11,16 +11,15 @@ import yaml
 
 from aiokai.client.api import ApiClient
 from aiokai.client.connection import connect
-from aiokai.client.resource import CUSTOM_RESOURCES, PODS, Resource
 from aiokai.dialects import VOLCANO
 from aiokai.errors import ConflictError, NotFoundError
 from aiokai.localcluster.kubelet import NodeTemplate
-from aiokai.operator.resources import served_at
+from aiokai.model.resource import CUSTOM_RESOURCES, PODS, Resource
 from tests.support.world import WAIT_S, WATCHED, World, world
 
-VC_JOBS: Final = served_at(VOLCANO.job.resource)
-VC_POD_GROUPS: Final = served_at(VOLCANO.pod_group.resource)
-VC_QUEUES: Final = served_at(VOLCANO.queue.resource)
+VC_JOBS: Final = VOLCANO.job.resource
+VC_POD_GROUPS: Final = VOLCANO.pod_group.resource
+VC_QUEUES: Final = VOLCANO.queue.resource
 VC_KINDS: Final = (VC_JOBS, VC_POD_GROUPS, VC_QUEUES)
 CRDS: Final = Path(__file__).parent / "volcano_crds.yaml"
 

@@ -16,20 +16,19 @@ from aiokai.cli.playground import install_crds
 from aiokai.client.api import ApiClient
 from aiokai.client.connection import connect
 from aiokai.client.reflector import Reflector
-from aiokai.client.resource import NAMESPACES, NODES, PODS, Resource
 from aiokai.dialects import AIOKAI
 from aiokai.errors import ApiError, NotFoundError
 from aiokai.localcluster.kubelet import Kubelets, NodeTemplate
 from aiokai.model.kube import KubeStruct, ObjectMeta
+from aiokai.model.resource import NAMESPACES, NODES, PODS, Resource
 from aiokai.operator.config_file import ConfigFile
 from aiokai.operator.events import EVENTS
 from aiokai.operator.operator import Operator
-from aiokai.operator.resources import served_at
 
 WAIT_S: Final = 30.0
-JOBS: Final = served_at(AIOKAI.job.resource)
-POD_GROUPS: Final = served_at(AIOKAI.pod_group.resource)
-QUEUES: Final = served_at(AIOKAI.queue.resource)
+JOBS: Final = AIOKAI.job.resource
+POD_GROUPS: Final = AIOKAI.pod_group.resource
+QUEUES: Final = AIOKAI.queue.resource
 WATCHED: Final = (PODS, NODES, JOBS, POD_GROUPS, QUEUES, EVENTS)
 
 T = TypeVar("T")
