@@ -11,6 +11,7 @@ from aiokai.localcluster.fieldsets import Fields, Path, compared, fields_of, lis
 from aiokai.localcluster.objects import Json, Key, dig, timestamp
 from aiokai.localcluster.ownership import (
     APPLY,
+    NOBODY,
     UNOWNED,
     Manager,
     Owned,
@@ -111,7 +112,7 @@ def _applied(resource: Resource, live: Json, wanted: Json, manager: Manager, min
         **(new.get("metadata") or ({} if "metadata" in seen else live["metadata"])),
         **{name: live["metadata"][name] for name in UNOWNED if name in live["metadata"]},
         **{name: wanted["metadata"][name] for name in ("uid", "resourceVersion") if wanted["metadata"].get(name)},
-        "managedFields": written({**ownership, manager: Owned(mine, time)}),
+        "managedFields": written({**ownership, manager: Owned(mine, time)}) or NOBODY,
     }
     return {**{name: live[name] for name in live.keys() - seen.keys()}, **new}
 

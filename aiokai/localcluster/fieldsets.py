@@ -253,7 +253,7 @@ def _without(value: Any, structure: Structure, tree: Json, path: Path, kept: fro
             continue
         goes_itself = not cut or "." in cut
         rest = _without(child, below, cut, at, kept)
-        if at in kept or (not goes_itself and (rest or not path)):
+        if at in kept or (rest and not goes_itself):
             left[step] = rest
     return list(left.values()) if isinstance(value, list) else {step[2:]: child for step, child in left.items()}
 

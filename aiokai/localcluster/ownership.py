@@ -13,6 +13,8 @@ from aiokai.localcluster.resources import Resource
 
 APPLY, UPDATE = "Apply", "Update"
 BEFORE = "before-first-apply"
+NOBODY: list[Json] = [{}]
+"""How a write says that nobody owns anything any more."""
 UNOWNED = frozenset({
     "name", "namespace", "generateName", "uid", "resourceVersion", "generation", "creationTimestamp",
     "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields", "selfLink",

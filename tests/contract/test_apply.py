@@ -374,3 +374,16 @@ async def test_what_an_update_adds_it_owns_with_all_around_it(server: Server) ->
     (await apply(server, "configmaps/c", config(a="1"))).ok(201)
     changed = (await server.patch("configmaps/c", {"metadata": {"labels": {"x": "1"}}}, fieldManager="editor")).ok()
     assert owners(changed)["editor"] == {"f:metadata": {"f:labels": {".": {}, "f:x": {}}}}
+
+
+async def test_who_applies_nothing_any_more_owns_nothing(server: Server, widgets: str) -> None:
+    (await apply(server, f"{widgets}/w", widget(metadata={"labels": {"a": "b"}}))).ok(201)
+    (await apply(server, f"{widgets}/w", widget(), "two")).ok()
+    head = {"apiVersion": widget()["apiVersion"], "kind": "Widget", "metadata": {"name": "w"}}
+    left = (await apply(server, f"{widgets}/w", head)).ok()
+    assert owners(left) == {"two": {"f:spec": {"f:size": {}}}}
+    (await apply(server, "configmaps/c", config(a="1"))).ok(201)
+    empty = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
+    left = (await apply(server, "configmaps/c", empty)).ok()
+    assert "data" not in left
+    assert not left["metadata"].get("managedFields")
