@@ -76,11 +76,13 @@ class Quotas:
     def _observe(self, collection: Collection, event: Event) -> None:
         namespace, name = event.stored.key
         if collection.name == _QUOTAS:
-            self._hard[namespace].pop(name, None)
-            if event.type != "DELETED":
+            if event.type == "DELETED":
+                self._hard[namespace].pop(name, None)
+                return
+            if not self._hard[namespace]:
                 self._begin(namespace)
-                self._hard[namespace][name] = _limits_of(event.stored)
-                self._look_at(event.stored.key)
+            self._hard[namespace][name] = _limits_of(event.stored)
+            self._look_at(event.stored.key)
         elif collection.name == _PODS and self._hard.get(namespace):
             counts = event.type != "DELETED" and event.stored.fields["status.phase"] not in _ENDED
             if counts != (name in self._charged[namespace]):
@@ -90,8 +92,6 @@ class Quotas:
 
     def _begin(self, namespace: str) -> None:
         """Count the pods that are there when a namespace gets its first quota."""
-        if self._hard[namespace]:
-            return
         self._charged.pop(namespace, None)
         self._used.pop(namespace, None)
         for stored in self._store.collection(_PODS).select(namespace):
