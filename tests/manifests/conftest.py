@@ -21,11 +21,14 @@ class Installation:
 
     Attributes:
         audit_log: one JSON object a line for each request.
+        port: of the server, on loopback.
     """
 
     def __init__(self, plane: ControlPlane, audit_log: Path, folder: Path) -> None:
         self.kubeconfig = plane.kubeconfig
         self.audit_log = audit_log
+        self.port = plane.url.rpartition(":")[2]
+        self._ca = plane.ca
         self._folder = folder
 
     async def kubectl(self, *words: str) -> str:
@@ -44,9 +47,20 @@ class Installation:
     async def install(self) -> None:
         await self.kubectl("apply", "-f", str(MANIFESTS / "install.yaml"))
 
+    async def token(self) -> str:
+        """Of the operator's ServiceAccount."""
+        return (await self.kubectl("-n", "aiokai-system", "create", "token", "aiokai", "--duration=1h")).strip()
+
+    def write_account(self, folder: Path, token: str) -> None:
+        """What a pod finds in `/var/run/secrets/kubernetes.io/serviceaccount`."""
+        folder.mkdir(exist_ok=True)
+        (folder / "token").write_text(token)
+        (folder / "ca.crt").write_bytes(self._ca.read_bytes())
+        (folder / "namespace").write_text("aiokai-system")
+
     async def service_account(self) -> Path:
         """A kubeconfig with which one is the operator's ServiceAccount."""
-        token = (await self.kubectl("-n", "aiokai-system", "create", "token", "aiokai", "--duration=1h")).strip()
+        token = await self.token()
         config = yaml.safe_load(self.kubeconfig.read_text())
         config["users"][0]["user"] = {"token": token}
         made = self._folder / "service-account"

@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -22,13 +23,16 @@ import pytest
 import yaml
 
 from aiokai.localcluster import LocalCluster
-from tests.manifests.conftest import MANIFESTS
+from tests.manifests.conftest import MANIFESTS, Installation
 
 ROOT = MANIFESTS.parent
 CONFIG = "/etc/aiokai/config.yaml"
 NOBODY = 65532
 OTHER_CPU = "x86-64-v2" if os.uname().machine == "x86_64" else "cortex-a72"
 START_LIMIT_S = 200.0
+# Reading is allowed everywhere, since this environment's interpreter may lie in root's home; writing is not.
+READING = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search", "--no-new-privs")
+NOBODY_READING = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *READING)
 
 pytestmark = [
     pytest.mark.slow,
@@ -127,21 +131,16 @@ def words_of_container(image: Image) -> list[str]:
 
 async def start_operator(image: Image, **changed: str) -> str:
     """Start the container's command against a cluster, wait until it is ready, stop it; what it said."""
-    # Reading is allowed everywhere, since this environment's interpreter may lie in root's home; writing is not.
-    reader = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search", "--no-new-privs")
-    nobody = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *reader)
     cluster = LocalCluster()
     await cluster.start(port=0)
     try:
         kubeconfig = image.path("/etc/aiokai/kubeconfig")
         kubeconfig.write_text(cluster.kubeconfig())
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         image.path(CONFIG).write_text(f"web: {{host: 127.0.0.1, port: {port}}}")
         words = (*words_of_container(image), f"--kubeconfig={kubeconfig}")
         given = image.environment(environment() | changed)
-        async with program(*nobody, sys.executable, "-m", "aiokai", *words, given=given) as process:
+        async with program(*NOBODY_READING, sys.executable, "-m", "aiokai", *words, given=given) as process:
             await until_ready(process, port)
             process.terminate()
             _, said = await process.communicate()
@@ -163,6 +162,12 @@ async def until_ready(process: asyncio.subprocess.Process, port: int) -> None:
     raise AssertionError((await process.stderr.read()).decode())
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def content(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
@@ -181,3 +186,44 @@ async def test_on_another_processor_kernels_are_compiled_into_the_cache_behind(i
     await start_operator(image, NUMBA_CPU_NAME=OTHER_CPU)
     assert content(kernels) == before
     assert any(path.suffix == ".nbc" for path in content(image.cache))
+
+
+POD = """
+set -e
+mount -t tmpfs none /run && mount -t tmpfs none /opt && mount -t tmpfs none /var/cache
+mkdir -p /run/secrets/kubernetes.io /opt/aiokai /var/cache/aiokai
+cp -r "$ACCOUNT" /run/secrets/kubernetes.io/serviceaccount
+mount --rbind "$IMAGE/opt/aiokai" /opt/aiokai
+mount --bind "$IMAGE/var/cache/aiokai" /var/cache/aiokai
+mount -o remount,bind,ro /opt/aiokai
+mount -o remount,bind,ro /
+unset ACCOUNT IMAGE
+exec "$@"
+"""
+"""A pod's file system: the image's folders in their places, the ServiceAccount's token, and nothing to write to."""
+
+
+@pytest.mark.realserver
+@pytest.mark.skipif(
+    subprocess.run(("unshare", "-m", "true"), check=False, capture_output=True).returncode != 0,
+    reason="takes mount namespaces",
+)
+async def test_in_a_pod_it_finds_the_cluster_and_works_with_its_own_rights(
+    image: Image, installation: Installation
+) -> None:
+    await compiled(image)
+    await installation.install()
+    account = image.path("/account")
+    installation.write_account(account, await installation.token())
+    port = free_port()
+    image.path(CONFIG).write_text(f"web: {{host: 127.0.0.1, port: {port}}}")
+    words = ("unshare", "-m", "sh", "-c", POD, "sh", *NOBODY_READING, sys.executable, "-m", "aiokai")
+    server = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": installation.port}
+    places = {"PYTHONPATH": "/opt/aiokai/lib", "IMAGE": str(image.folder), "ACCOUNT": str(account)}
+    given = {**environment(), **server, **places, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    async with program(*words, *words_of_container(image), given=given) as process:
+        await until_ready(process, port)
+        await installation.kubectl("wait", "--for=create", "aq/default", "--timeout=30s")
+        process.terminate()
+        _, said = await process.communicate()
+        assert process.returncode == 0, said.decode()
