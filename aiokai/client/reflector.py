@@ -82,6 +82,7 @@ class Reflector(Generic[T]):
 
     Attributes:
         store: the objects that could be decoded.
+        undecodable: what can be read of the others, and why they are here.
         synced: set once the first list is in the store, or the API turned out to be absent.
         absent: why there is nothing to list, if the API is missing or forbidden now.
         failures: times that a list or watch ended in an error; the server's orderly end of a watch is none.
@@ -97,7 +98,7 @@ class Reflector(Generic[T]):
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
-        on_undecodable: Callable[[ObjectMeta, InvalidObjectError], None] | None = None,
+        on_undecodable: Callable[[ObjectMeta, InvalidObjectError | None], None] | None = None,
         page_size: int = PAGE_SIZE,
         inactivity_limit_s: float = INACTIVITY_LIMIT_S,
     ) -> None:
@@ -112,12 +113,14 @@ class Reflector(Generic[T]):
             namespace: only there; everywhere if empty.
             label_selector: only objects that it selects.
             field_selector: only objects that it selects.
-            on_undecodable: called with what can be read of an object that `decode` refused, and why.
+            on_undecodable: called with what can be read of an object that `decode` refused, and why; with None once it
+                is gone.
             page_size: objects a page of the list.
             inactivity_limit_s: silence after which a watch counts as dead.
         """
         self.resource = resource
         self.store: Store[T] = Store()
+        self.undecodable: dict[Key, tuple[ObjectMeta, InvalidObjectError]] = {}
         self.synced = asyncio.Event()
         self.absent: ApiError | None = None
         self.failures = 0
@@ -175,6 +178,7 @@ class Reflector(Generic[T]):
     async def _list(self) -> None:
         """Make the store equal to the collection as it is now."""
         listed: set[Key] = set()
+        known_undecodable, self.undecodable = self.undecodable, {}
         version = ""
         pages = self._client.list_pages(
             self.resource,
@@ -196,6 +200,8 @@ class Reflector(Generic[T]):
             raise UnavailableError(f"{self.resource}: the answer is no list")
         for key in self.store.keys() - listed:
             self._remove(key)
+        for key in known_undecodable.keys() - self.undecodable.keys() - listed:
+            self._tell_undecodable(known_undecodable[key][0], None)
         self._reached(version)
         if self.absent or not self.synced.is_set():
             log.info("%s: %d objects", self.resource, len(self.store), extra=self._fields)
@@ -243,7 +249,10 @@ class Reflector(Generic[T]):
         self._reached(metadata.resource_version)
 
     def _follow_deletion(self, metadata: ObjectMeta) -> None:
-        self._remove((metadata.namespace, metadata.name))
+        key = (metadata.namespace, metadata.name)
+        self._remove(key)
+        if self.undecodable.pop(key, None) is not None:
+            self._tell_undecodable(metadata, None)
         self._reached(metadata.resource_version)
 
     def _reached(self, version: str) -> None:
@@ -252,6 +261,7 @@ class Reflector(Generic[T]):
 
     def _put(self, new: T) -> None:
         key = _key(new)
+        self.undecodable.pop(key, None)
         old = self.store.get(key)
         if old is not None and old.metadata.resource_version == new.metadata.resource_version:
             return
@@ -281,9 +291,13 @@ class Reflector(Generic[T]):
             "%s %s/%s cannot be read: %s", self.resource, metadata.namespace, metadata.name, problem,
             extra={**self._fields, "object": f"{metadata.namespace}/{metadata.name}", "path": problem.path},
         )  # fmt: skip
+        self.undecodable[metadata.namespace, metadata.name] = metadata, problem
+        self._tell_undecodable(metadata, problem)
+        return None
+
+    def _tell_undecodable(self, metadata: ObjectMeta, problem: InvalidObjectError | None) -> None:
         if self._on_undecodable:
             self._on_undecodable(metadata, problem)
-        return None
 
 
 class _Name(KubeStruct, frozen=True):

@@ -36,7 +36,8 @@ class Watcher(Protocol):
 
     def queue_changed(self, old: Queue | None, new: Queue | None) -> None: ...
 
-    def undecodable(self, kind: DialectKind[Any, Any], metadata: ObjectMeta, error: InvalidObjectError) -> None: ...
+    def undecodable(self, kind: DialectKind[Any, Any], metadata: ObjectMeta, error: InvalidObjectError) -> None:
+        """An object that cannot be read; the Cache knows."""
 
 
 class Cluster:
@@ -49,8 +50,8 @@ class Cluster:
         self._nodes = self._plain(client, NODES, Node, self._node)
         self._namespaces = self._plain(client, NAMESPACES, Namespace, self._namespace)
         self._priority_classes = self._plain(client, PRIORITY_CLASSES, PriorityClass, self._priority_class)
-        self._pod_groups = {d.name: self._custom(client, d.pod_group, self._pod_group) for d in dialects}
-        self._queues = {d.name: self._custom(client, d.queue, self._queue) for d in dialects}
+        self._pod_groups = {d.name: self._watch_pod_groups(client, d) for d in dialects}
+        self._queues = {d.name: self._watch_queues(client, d) for d in dialects}
 
     @property
     def pods(self) -> Store[Pod]:
@@ -91,9 +92,11 @@ class Cluster:
         for queues in self._queues.values():
             for queue in queues.store.values():
                 cache.apply_queue(queue)
-        for pod_groups in self._pod_groups.values():
+        for dialect, pod_groups in self._pod_groups.items():
             for pod_group in pod_groups.store.values():
                 cache.apply_pod_group(pod_group)
+            for (namespace, name), (_, error) in pod_groups.undecodable.items():
+                cache.invalid(Identity(dialect, namespace, name), str(error))
         for pod in self._pods.store.values():
             cache.apply_pod(pod)
 
@@ -104,12 +107,29 @@ class Cluster:
         return Reflector[Any](client, resource, msgspec.json.Decoder(kind).decode, told)
 
     def _custom(
-        self, client: ApiClient, kind: DialectKind[Any, Any], told: Callable[[Any, Any], None]
-    ) -> Reflector[Any]:  # fmt: skip
-        def undecodable(metadata: ObjectMeta, error: InvalidObjectError) -> None:
-            self._watcher.undecodable(kind, metadata, error)
+        self,
+        client: ApiClient,
+        kind: DialectKind[Any, Any],
+        told: Callable[[Any, Any], None],
+        told_invalid: Callable[[ObjectMeta, InvalidObjectError | None], None],
+    ) -> Reflector[Any]:
+        def undecodable(metadata: ObjectMeta, error: InvalidObjectError | None) -> None:
+            told_invalid(metadata, error)
+            if error is not None:
+                self._watcher.undecodable(kind, metadata, error)
+            self._watcher.changed()
 
         return Reflector[Any](client, kind.resource, kind.decode, told, on_undecodable=undecodable)
+
+    def _watch_pod_groups(self, client: ApiClient, dialect: Dialect) -> Reflector[Any]:
+        def told_invalid(metadata: ObjectMeta, error: InvalidObjectError | None) -> None:
+            identity = Identity(dialect.name, metadata.namespace, metadata.name)
+            self.cache.invalid(identity, str(error) if error is not None else None)
+
+        return self._custom(client, dialect.pod_group, self._pod_group, told_invalid)
+
+    def _watch_queues(self, client: ApiClient, dialect: Dialect) -> Reflector[Any]:
+        return self._custom(client, dialect.queue, self._queue, lambda _metadata, _error: None)
 
     def _pod(self, old: Pod | None, new: Pod | None) -> None:
         if new is not None:

@@ -20,7 +20,7 @@ from aiokai.controllers.queue import default_queue
 from aiokai.dialects import DIALECTS, owns_unnamed
 from aiokai.dialects.dialect import Dialect, DialectKind
 from aiokai.errors import ApiError, ConfigError, ConflictError, InvalidObjectError
-from aiokai.model.base import Custom, Envelope, Identity
+from aiokai.model.base import Custom, Envelope
 from aiokai.model.configuration import Configuration
 from aiokai.model.kube import ObjectMeta, Pod
 from aiokai.model.pod_group import PodGroup
@@ -245,12 +245,8 @@ class Operator:
 
     def undecodable(self, kind: DialectKind[Any, Any], metadata: ObjectMeta, error: InvalidObjectError) -> None:
         dialect = next(it for it in self._dialects if kind in (it.pod_group, it.queue))
-        if kind is dialect.pod_group:
-            identity = Identity(dialect.name, metadata.namespace, metadata.name)
-            self._cluster.cache.invalid(identity, str(error))
         if self._owns_unnamed(dialect.name):
             self._invalid.tell(kind, metadata, error)
-        self._cycles.wake()
 
     def _owns_unnamed(self, dialect: str) -> bool:
         return owns_unnamed(self.configuration, dialect)

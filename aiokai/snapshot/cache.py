@@ -189,11 +189,15 @@ class Cache:
             self.version += 1
             self._drop_or_refresh(key)
 
-    def invalid(self, identity: Identity, error: str) -> None:
-        """A PodGroup that cannot be decoded: its gang waits with reason Invalid, by what it said before."""
+    def invalid(self, identity: Identity, error: str | None) -> None:
+        """A PodGroup that cannot be decoded: its gang waits with reason Invalid. None: it is gone."""
         key = _gang_key(identity)
-        self._invalid[key] = error
         self.version += 1
+        if error is None:
+            if self._invalid.pop(key, None) is not None:
+                self._drop_or_refresh(key)
+            return
+        self._invalid[key] = error
         self._refresh_gang(key)
         self._gangs.touch(key, self.version)
 

@@ -41,8 +41,8 @@ class Seen:
         assert obj is not None
         self._add(sign + obj.metadata.name)
 
-    def on_undecodable(self, metadata: ObjectMeta, error: InvalidObjectError) -> None:
-        self._add(f"!{metadata.name} {error.path}")
+    def on_undecodable(self, metadata: ObjectMeta, error: InvalidObjectError | None) -> None:
+        self._add(f"!{metadata.name} {error.path}" if error else f"-!{metadata.name}")
 
     def _add(self, word: str) -> None:
         self.words.append(word)
@@ -212,7 +212,7 @@ async def test_an_object_that_cannot_be_read_stops_nobody(client: ApiClient, ser
     server.script(stream(*changes, *repaired, then="silent"))
     async with running(client) as (_, seen):
         await seen.until("+c")
-        assert seen.words == ["!bad spec.nodeName", "+a", "!a spec.priority", "-a", "+b", "+a", "+c"]
+        assert seen.words == ["!bad spec.nodeName", "+a", "!a spec.priority", "-a", "+b", "+a", "-!bad", "+c"]
 
 
 async def test_an_answer_that_is_no_list_deletes_nothing(client: ApiClient, server: ScriptedServer) -> None:
