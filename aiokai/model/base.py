@@ -11,13 +11,21 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from aiokai.errors import InvalidObjectError
 from aiokai.model.duration import DURATION_PATTERN, duration_to_seconds
 from aiokai.model.kube import KubeStruct, ObjectMeta
-from aiokai.model.quantity import parse_quantity
+from aiokai.model.quantity import parse_quantity, quantity_to_base
 
 
 class Rule(NamedTuple):
@@ -71,8 +79,29 @@ Quantity = Annotated[
     BeforeValidator(_quantity),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}),
 ]
-Amounts = dict[str, Quantity]
-"""Resource name to quantity, as in a pod's requests."""
+
+
+def _countable(amounts: dict[str, str]) -> dict[str, str]:
+    for resource, amount in amounts.items():
+        try:
+            quantity_to_base(resource, amount)
+        except ValueError as error:
+            raise WrongFieldError(resource, str(error)) from error
+    return amounts
+
+
+Amounts = Annotated[dict[str, Quantity], AfterValidator(_countable)]
+"""Resource name to quantity, as in a pod's requests; none too large for the arrays."""
+
+
+def _small(count: int) -> int:
+    if abs(count) >= 2**31:
+        raise ValueError("is too large")
+    return count
+
+
+Count = Annotated[int, AfterValidator(_small)]
+"""A number that arrays hold in 32 bits."""
 
 Seconds = Annotated[
     float,

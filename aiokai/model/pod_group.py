@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from aiokai.model.base import Amounts, Custom, Identity, Rule, Seconds, UserModel, WrongFieldError
+from aiokai.model.base import Amounts, Count, Custom, Identity, Rule, Seconds, UserModel, WrongFieldError
 from aiokai.model.conditions import Conditions
 
 
@@ -20,14 +20,14 @@ class SubGroupSpec(UserModel):
     parent: str | None = Field(
         default=None, max_length=63, description="The subgroup this one is a part of; none: the gang itself."
     )
-    min_member: int = Field(default=1, ge=0, description="Pods of this subgroup that make it whole.")
+    min_member: Count = Field(default=1, ge=0, description="Pods of this subgroup that make it whole.")
     min_sub_group: int | None = Field(default=None, ge=0, description="Child subgroups that make it whole; none: all.")
     topology: TopologySpec | None = None
 
 
 class PodGroupSpec(UserModel):
-    min_member: int = Field(default=1, ge=0, description="Pods that make the gang whole: so many start, or none.")
-    min_task_member: dict[str, int] | None = Field(default=None, description="The same for each task by its name.")
+    min_member: Count = Field(default=1, ge=0, description="Pods that make the gang whole: so many start, or none.")
+    min_task_member: dict[str, Count] | None = Field(default=None, description="The same for each task by its name.")
     min_resources: Amounts | None = Field(
         default=None, description="What the whole gang needs, known before its pods exist."
     )
@@ -86,10 +86,10 @@ class GangPhase(StrEnum):
 
 class PodGroupStatus(UserModel):
     phase: str = ""
-    pending: int = 0
-    running: int = 0
-    succeeded: int = 0
-    failed: int = 0
+    pending: Count = 0
+    running: Count = 0
+    succeeded: Count = 0
+    failed: Count = 0
     conditions: Conditions = ()
 
 

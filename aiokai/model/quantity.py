@@ -20,7 +20,7 @@ _SUFFIXES: Final = {
     "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30),
     "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
 }  # fmt: skip
-_QUANTITY: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
+_QUANTITY: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)")
 
 BYTE_RESOURCES: Final = frozenset({"memory", "ephemeral-storage", "storage"})
 WHOLE_RESOURCES: Final = frozenset({"pods"})
@@ -55,10 +55,10 @@ def quantity_to_base(resource: str, text: str | int | float) -> int:
     """
     uncounted = resource in BYTE_RESOURCES or resource in WHOLE_RESOURCES or resource.startswith("hugepages-")
     scale = 1 if uncounted else 1000
-    base = int((parse_quantity(text) * scale).to_integral_value(ROUND_CEILING))
+    base = (parse_quantity(text) * scale).to_integral_value(ROUND_CEILING)
     if abs(base) >= UNLIMITED:
         raise ValueError(f"{text!r} is too large")
-    return base
+    return int(base)
 
 
 def base_to_quantity(resource: str, base: int) -> str:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import Field, model_validator
 
 from aiokai.errors import InvalidObjectError
-from aiokai.model.base import Amounts, Custom, Rule, Seconds, UserModel, WrongFieldError
+from aiokai.model.base import Amounts, Count, Custom, Rule, Seconds, UserModel, WrongFieldError
 from aiokai.model.conditions import Conditions
 from aiokai.model.quantity import parse_quantity
 
@@ -31,7 +31,7 @@ class QueueAffinity(UserModel):
 class QueueSpec(UserModel):
     parent: str | None = Field(default=None, description="The queue this one is a part of; none: a top queue.")
     weight: int = Field(default=1, ge=1, le=65535, description="Share of what is lent, beside its siblings.")
-    priority: int = Field(default=0, ge=0, description="Queues of a higher priority are served and lent to first.")
+    priority: Count = Field(default=0, ge=0, description="Queues of a higher priority are served and lent to first.")
     capability: Amounts | None = Field(
         default=None, description="Never exceeded. A resource not named is unlimited; 0 means nothing."
     )
