@@ -24,6 +24,10 @@ WRITTEN: Final = frozenset({ALLOCATED, TO_ALLOCATE, BIND_PHASE, _NODE, _TIME, _B
 """All annotations that come with a pod's Binding."""
 _ALIASES: Final = ("nvidia.com/vgpu-number", "nvidia.com/vgpu-memory", "nvidia.com/vgpu-cores")
 
+_DIGITS: Final = 12
+MOST_CARDS: Final = 64
+"""That one pod may ask for: far more than a node has, and every pod's row in the arrays is as wide as the widest."""
+
 
 class Card(NamedTuple):
     """One registered card. Memory in memoryUnit of the configuration."""
@@ -63,11 +67,16 @@ def parse_registration(text: str) -> tuple[Card, ...]:
         if len(fields) < 6:
             raise InvalidObjectError(path, f"a card needs uuid,count,memory,type,health,mode (got {part!r})")
         uuid, count, memory, _, health, mode = (field.strip() for field in fields[:6])
-        if not (count.isdigit() and memory.isdigit()):
+        if not (_is_count(count) and _is_count(memory)):
             raise InvalidObjectError(path, f"count and memory are whole numbers (got {part!r})")
         usable = health.lower() == "true" and mode.lower() != "mig"
         cards.append(Card(uuid, int(count) if usable else 0, int(memory) if usable else 0))
     return tuple(cards)
+
+
+def _is_count(text: str) -> bool:
+    """True for a whole number that arrays can hold, and sums of it."""
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS
 
 
 def asks_of(pod: Pod, names: VgpuNames) -> tuple[Ask, ...]:
@@ -82,7 +91,7 @@ def asks_of(pod: Pod, names: VgpuNames) -> tuple[Ask, ...]:
     ]
     for position, (where, container) in enumerate(everyone):
         amounts = {**(container.resources.requests or {}), **(container.resources.limits or {})}
-        if not any("vgpu" in name for name in amounts):
+        if amounts.keys().isdisjoint((names.number, names.memory, names.cores, *_ALIASES)):
             continue
         index = position if where == "containers" else position - len(pod.spec.containers)
         path = f"spec.{where}[{index}].resources.limits"
@@ -98,6 +107,8 @@ def asks_of(pod: Pod, names: VgpuNames) -> tuple[Ask, ...]:
             raise InvalidObjectError(f"{path}[{names.number}]", "is missing: without it no card is handed out")
         if cores > 100:
             raise InvalidObjectError(f"{path}[{names.cores}]", f"is in per cent of one card, at most 100 (got {cores})")
+        if len(asks) + number > MOST_CARDS:
+            raise InvalidObjectError(f"{path}[{names.number}]", f"no node has more than {MOST_CARDS} cards")
         asks += [Ask(position, memory or -100, cores)] * number
     return tuple(asks)
 
@@ -109,6 +120,8 @@ def _whole(amounts: Mapping[str, str | int | float], name: str, path: str) -> in
         number = parse_quantity(amounts[name])
     except ValueError as error:
         raise InvalidObjectError(f"{path}[{name}]", str(error)) from error
+    if number >= 10**_DIGITS:
+        raise InvalidObjectError(f"{path}[{name}]", f"{amounts[name]!r} is too large")
     if number != int(number) or number < 0:
         raise InvalidObjectError(f"{path}[{name}]", f"must be a whole number (got {amounts[name]!r})")
     return int(number)
@@ -155,7 +168,7 @@ def parse_grants(annotations: Mapping[str, str] | None) -> tuple[Grant, ...]:
     for container, part in enumerate(text.split(";")):
         for device in filter(None, part.split(":")):
             fields = device.split(",")
-            if len(fields) != 4 or not (fields[2].isdigit() and fields[3].isdigit()):
+            if len(fields) != 4 or not (_is_count(fields[2]) and _is_count(fields[3])):
                 raise InvalidObjectError(
                     f"metadata.annotations[{ALLOCATED}]", f"a card is uuid,type,memory,cores (got {device!r})"
                 )
