@@ -234,6 +234,34 @@ class PriorityClass(KubeStruct, frozen=True):
     preemption_policy: str = ""
 
 
+class ClaimSpec(KubeStruct, frozen=True):
+    volume_name: str = ""
+    access_modes: tuple[str, ...] = ()
+
+
+class ClaimStatus(KubeStruct, frozen=True):
+    phase: str = ""
+
+
+class PersistentVolumeClaim(KubeStruct, frozen=True):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: ClaimSpec = ClaimSpec()
+    status: ClaimStatus = ClaimStatus()
+
+
+class VolumeNodeAffinity(KubeStruct, frozen=True):
+    required: NodeSelector | None = None
+
+
+class VolumeSpec(KubeStruct, frozen=True):
+    node_affinity: VolumeNodeAffinity | None = None
+
+
+class PersistentVolume(KubeStruct, frozen=True):
+    metadata: ObjectMeta = ObjectMeta()
+    spec: VolumeSpec = VolumeSpec()
+
+
 class ListMeta(KubeStruct, frozen=True):
     resource_version: str = ""
     continue_: str = field(name="continue", default="")

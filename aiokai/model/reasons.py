@@ -20,6 +20,7 @@ class Reason(IntEnum):
     NODE_NOT_READY = 4
     NODE_AFFINITY = 5
     INSUFFICIENT_DEVICES = 6
+    VOLUME_NODE_AFFINITY = 7
     # of a gang
     UNSCHEDULABLE = 20
     NEVER_FITS = 21
@@ -73,6 +74,8 @@ class Blame(NamedTuple):
                 return "node(s) were not ready"
             case Reason.NODE_AFFINITY:
                 return "node(s) didn't match Pod's node affinity/selector"
+            case Reason.VOLUME_NODE_AFFINITY:
+                return "node(s) didn't match PersistentVolume's node affinity"
             case Reason.INSUFFICIENT_DEVICES:
                 return f"node(s) had no GPU with {self.about} left"
             case _:

@@ -15,10 +15,19 @@ from aiokai.dialects import Dialect
 from aiokai.dialects.dialect import DialectKind
 from aiokai.errors import InvalidObjectError
 from aiokai.model.base import Identity
-from aiokai.model.kube import KubeStruct, Namespace, Node, ObjectMeta, Pod, PriorityClass
+from aiokai.model.kube import (
+    KubeStruct,
+    Namespace,
+    Node,
+    ObjectMeta,
+    PersistentVolume,
+    PersistentVolumeClaim,
+    Pod,
+    PriorityClass,
+)
 from aiokai.model.pod_group import PodGroup
 from aiokai.model.queue import Queue
-from aiokai.model.resource import NAMESPACES, NODES, PODS, PRIORITY_CLASSES, Resource
+from aiokai.model.resource import CLAIMS, NAMESPACES, NODES, PODS, PRIORITY_CLASSES, VOLUMES, Resource
 from aiokai.snapshot.cache import Cache
 
 KindT = TypeVar("KindT", bound=KubeStruct)
@@ -50,6 +59,8 @@ class Cluster:
         self._nodes = self._plain(client, NODES, Node, self._node)
         self._namespaces = self._plain(client, NAMESPACES, Namespace, self._namespace)
         self._priority_classes = self._plain(client, PRIORITY_CLASSES, PriorityClass, self._priority_class)
+        self._claims = self._plain(client, CLAIMS, PersistentVolumeClaim, self._claim)
+        self._volumes = self._plain(client, VOLUMES, PersistentVolume, self._volume)
         self._pod_groups = {d.name: self._watch_pod_groups(client, d) for d in dialects}
         self._queues = {d.name: self._watch_queues(client, d) for d in dialects}
 
@@ -59,7 +70,7 @@ class Cluster:
 
     @property
     def reflectors(self) -> Iterator[Reflector[Any]]:
-        yield from (self._nodes, self._namespaces, self._priority_classes)
+        yield from (self._nodes, self._namespaces, self._priority_classes, self._volumes, self._claims)
         yield from self._queues.values()
         yield from self._pod_groups.values()
         yield self._pods
@@ -89,6 +100,10 @@ class Cluster:
             cache.apply_namespace(namespace)
         for priority_class in self._priority_classes.store.values():
             cache.apply_priority_class(priority_class)
+        for volume in self._volumes.store.values():
+            cache.apply_volume(volume)
+        for claim in self._claims.store.values():
+            cache.apply_claim(claim)
         for queues in self._queues.values():
             for queue in queues.store.values():
                 cache.apply_queue(queue)
@@ -160,6 +175,20 @@ class Cluster:
             self.cache.apply_priority_class(new)
         elif old is not None:
             self.cache.remove_priority_class(old)
+        self._watcher.changed()
+
+    def _claim(self, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
+        if new is not None:
+            self.cache.apply_claim(new)
+        elif old is not None:
+            self.cache.remove_claim(old)
+        self._watcher.changed()
+
+    def _volume(self, old: PersistentVolume | None, new: PersistentVolume | None) -> None:
+        if new is not None:
+            self.cache.apply_volume(new)
+        elif old is not None:
+            self.cache.remove_volume(old)
         self._watcher.changed()
 
     def _pod_group(self, old: PodGroup | None, new: PodGroup | None) -> None:

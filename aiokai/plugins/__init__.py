@@ -8,6 +8,7 @@
 | nodestate | no pods on nodes that are cordoned or not ready (always on) |
 | nodeaffinity | nodeSelector and node affinity, required (always on) and preferred |
 | taints | NoSchedule and NoExecute taints (always on), PreferNoSchedule |
+| volumes | where the volumes of bound claims can be reached (always on) |
 | resources, devices | amounts and cards must fit (always on: part of the placing kernels) |
 | binpack, spread | full nodes first, empty nodes first; `args` weigh resources |
 | devicepack, devicespread | full cards first, empty cards first |
@@ -28,6 +29,7 @@ from aiokai.plugins.nodestate import NodeState
 from aiokai.plugins.packing import Binpack, DevicePack, DeviceSpread, Spread
 from aiokai.plugins.priority import Priority
 from aiokai.plugins.taints import Taints
+from aiokai.plugins.volumes import Volumes
 
 Factory = Callable[[Plugin], object]
 
@@ -35,6 +37,7 @@ ALWAYS: Mapping[str, Factory] = {
     "nodestate": lambda _: NodeState(),
     "nodeaffinity": lambda _: NodeAffinity(),
     "taints": lambda _: Taints(),
+    "volumes": lambda _: Volumes(),
     "resources": lambda _: None,
     "devices": lambda _: None,
 }

@@ -18,7 +18,7 @@ from aiokai.model.base import Envelope, decode_envelope
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import PodGroup
 from aiokai.model.queue import Queue
-from aiokai.model.resource import NAMESPACES, NODES, PODS, PRIORITY_CLASSES, Resource
+from aiokai.model.resource import CLAIMS, NAMESPACES, NODES, PODS, PRIORITY_CLASSES, VOLUMES, Resource
 from aiokai.snapshot.build import Objects
 from aiokai.snapshot.dump import RawGroup, dump
 
@@ -49,6 +49,8 @@ async def dump_cluster(client: ApiClient, configuration: Configuration, now: dat
         queues=queues,
         pod_groups=groups,
         namespaces=await _list(client, NAMESPACES, msgspec.json.Decoder(kube.Namespace).decode, tell),
+        claims=await _list(client, CLAIMS, msgspec.json.Decoder(kube.PersistentVolumeClaim).decode, tell),
+        volumes=await _list(client, VOLUMES, msgspec.json.Decoder(kube.PersistentVolume).decode, tell),
         priority_classes=await _list(client, PRIORITY_CLASSES, msgspec.json.Decoder(kube.PriorityClass).decode, tell),
     )
     return dump(objects, invalid, configuration, now, source)

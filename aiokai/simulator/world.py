@@ -46,6 +46,10 @@ class World:
             self._cache.apply_namespace(namespace)
         for priority_class in objects.priority_classes:
             self._cache.apply_priority_class(priority_class)
+        for volume in objects.volumes:
+            self._cache.apply_volume(volume)
+        for claim in objects.claims:
+            self._cache.apply_claim(claim)
         for queue in objects.queues:
             self._cache.apply_queue(queue)
         for group in objects.pod_groups:

@@ -166,6 +166,7 @@ class ConstraintSet:
     required: tuple["Term", ...] | None = None  # any of these; None: no node affinity
     preferred: tuple[tuple[int, "Term"], ...] = ()
     tolerations: tuple[tuple[str, str, str, str], ...] = ()  # key, operator, value, effect
+    volumes: tuple[tuple["Term", ...], ...] = ()  # of each volume that is not everywhere: any of these
 
 
 @dataclass(frozen=True, slots=True)

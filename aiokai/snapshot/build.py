@@ -40,6 +40,7 @@ from aiokai.snapshot.arrays import (
 from aiokai.snapshot.cache import Placement
 from aiokai.snapshot.class_table import ClassKey
 from aiokai.snapshot.reading import NodeReading, PodReading, as_bound, queue_of, read_node, read_pod
+from aiokai.snapshot.volumes import with_volumes
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ class Objects:
     invalid: Mapping[Identity, str] = field(default_factory=dict)
     namespaces: Sequence[kube.Namespace] = ()
     priority_classes: Sequence[kube.PriorityClass] = ()
+    claims: Sequence[kube.PersistentVolumeClaim] = ()
+    volumes: Sequence[kube.PersistentVolume] = ()
 
 
 def build(
@@ -74,7 +77,10 @@ class _Build:
         self.nodes: list[NodeReading] = sorted(map(read_node, objects.nodes), key=lambda node: node.facts.name)
         self.queues = sorted(objects.queues, key=lambda queue: queue.identity)
         readings = (read_pod(pod, configuration) for pod in sorted(objects.pods, key=lambda pod: pod.metadata.uid))
-        self.pods = [_with_bind(reading, binds) for reading in readings if reading is not None]
+        claims = {(claim.metadata.namespace, claim.metadata.name): claim for claim in objects.claims}
+        volumes = {volume.metadata.name: volume for volume in objects.volumes}
+        bound = (_with_bind(reading, binds) for reading in readings if reading is not None)
+        self.pods = [with_volumes(reading, claims, volumes) for reading in bound]
         self.tasks = [pod for pod in self.pods if pod.gang is not None]
         self.groups = {_key_of(group.identity): group for group in objects.pod_groups}
         self.invalid = {_key_of(identity): error for identity, error in objects.invalid.items()}

@@ -6,7 +6,7 @@ be read from the objects again. `snapshot/build.py` builds the same from scratch
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from aiokai.snapshot.node_table import NodeTable
 from aiokai.snapshot.queue_table import QueueTable
 from aiokai.snapshot.reading import PodReading, as_bound, queue_of, read_node, read_pod
 from aiokai.snapshot.table import Column, Resources, Table
+from aiokai.snapshot.volumes import with_volumes
 
 
 class Placement(Protocol):
@@ -53,6 +54,7 @@ class _Entry:
     """One pod as it was counted, so that exactly this can be taken back."""
 
     reading: PodReading
+    read: PodReading  # the same before its claims were looked at
     of_class: int
     task: int = -1  # -1 for a pod of another scheduler
     gang: int = -1
@@ -92,6 +94,9 @@ class Cache:
         self._invalid: dict[GangKey, str] = {}
         self._namespaces: dict[str, kube.Namespace] = {}
         self._priorities: dict[str, kube.PriorityClass] = {}
+        self._claims: dict[tuple[str, str], kube.PersistentVolumeClaim] = {}
+        self._volumes: dict[str, kube.PersistentVolume] = {}
+        self._claimants: dict[tuple[str, str], set[str]] = {}
 
     # Nodes
 
@@ -170,6 +175,38 @@ class Cache:
         if self._priorities.pop(priority_class.metadata.name, None) is not None:
             self._refresh_gangs(self._pod_groups)
 
+    # Volumes
+
+    def apply_claim(self, claim: kube.PersistentVolumeClaim) -> None:
+        key = (claim.metadata.namespace, claim.metadata.name)
+        self._claims[key] = claim
+        self._look_again(key)
+
+    def remove_claim(self, claim: kube.PersistentVolumeClaim) -> None:
+        key = (claim.metadata.namespace, claim.metadata.name)
+        self._claims.pop(key, None)
+        self._look_again(key)
+
+    def apply_volume(self, volume: kube.PersistentVolume) -> None:
+        self._volumes[volume.metadata.name] = volume
+        self._look_again(*self._claims_of(volume.metadata.name))
+
+    def remove_volume(self, volume: kube.PersistentVolume) -> None:
+        self._volumes.pop(volume.metadata.name, None)
+        self._look_again(*self._claims_of(volume.metadata.name))
+
+    def _claims_of(self, volume: str) -> list[tuple[str, str]]:
+        """Claims of this volume that a pod mounts."""
+        found = ((key, self._claims.get(key)) for key in self._claimants)
+        return [key for key, claim in found if claim is not None and claim.spec.volume_name == volume]
+
+    def _look_again(self, *claims: tuple[str, str]) -> None:
+        """What the pods that mount these claims may do has perhaps changed."""
+        for uid in {uid for key in claims for uid in self._claimants.get(key, ())}:
+            entry = self._entries[uid]
+            if entry.reading.state is TaskState.PENDING:
+                self._renew(entry, entry.read)
+
     # Gangs
 
     def apply_pod_group(self, pod_group: PodGroup) -> None:
@@ -244,20 +281,24 @@ class Cache:
 
     def apply_pod(self, pod: kube.Pod) -> None:
         uid = pod.metadata.uid
-        reading = read_pod(pod, self.configuration)
-        if reading is None:
+        read = read_pod(pod, self.configuration)
+        if read is None:
             self.remove_pod(pod)
             return
-        if (bind := self._assumed.get(uid)) is not None:
-            if reading.state is TaskState.PENDING:
-                reading = as_bound(reading, bind.node, bind.annotations)
-            else:
-                del self._assumed[uid]
+        if uid in self._assumed and read.state is not TaskState.PENDING:
+            del self._assumed[uid]
         entry = self._entries.get(uid)
         if entry is None:
-            self._enter(reading)
-        elif entry.reading != reading:
-            self._renew(entry, reading, foreseen=False)
+            self._enter(read)
+        elif entry.read != read:
+            self._renew(entry, read)
+
+    def _looked_at(self, read: PodReading) -> PodReading:
+        """A pod's reading with what is known besides: that it is assumed to be bound, or where its volumes are."""
+        bind = self._assumed.get(read.uid)
+        if bind is not None and read.state is TaskState.PENDING:
+            return as_bound(read, bind.node, bind.annotations)
+        return with_volumes(read, self._claims, self._volumes)
 
     def remove_pod(self, pod: kube.Pod) -> None:
         self._assumed.pop(pod.metadata.uid, None)
@@ -269,13 +310,12 @@ class Cache:
         if entry is None or entry.reading.state is not TaskState.PENDING:
             return
         self._assumed[bind.uid] = bind
-        self._renew(entry, as_bound(entry.reading, bind.node, bind.annotations), foreseen=True)
+        self._renew(entry, entry.read, foreseen=True)
 
     def forget(self, uid: str) -> None:
         """The bind is known to have failed: the pod waits again."""
         if self._assumed.pop(uid, None) is not None and (entry := self._entries.get(uid)) is not None:
-            waiting = replace(entry.reading, state=TaskState.PENDING, node="", grants=())
-            self._renew(entry, waiting, foreseen=True)
+            self._renew(entry, entry.read, foreseen=True)
 
     def is_current(self, snapshot: Snapshot, decision: GangPlacement) -> bool:
         """True if nothing that the decision rests on has changed since: its gang, queue, pods and nodes."""
@@ -293,9 +333,12 @@ class Cache:
                 return False
         return True
 
-    def _enter(self, reading: PodReading) -> None:
+    def _enter(self, read: PodReading) -> None:
         self.version += 1
-        entry = _Entry(reading, self._classes.take(reading))
+        reading = self._looked_at(read)
+        entry = _Entry(reading, read, self._classes.take(reading))
+        for _, claim in read.claims:
+            self._claimants.setdefault((read.namespace, claim), set()).add(read.uid)
         self._entries[reading.uid] = entry
         self._tasks.widen("A", len(reading.asks))
         if reading.gang is not None:
@@ -311,12 +354,15 @@ class Cache:
         if entry.node >= 0:
             self._nodes.touch(entry.node, self.version)
 
-    def _renew(self, entry: _Entry, reading: PodReading, *, foreseen: bool) -> None:
+    def _renew(self, entry: _Entry, read: PodReading, *, foreseen: bool = False) -> None:
         """Count a pod's new reading in place of its old one. A foreseen change leaves decisions in flight valid."""
-        old = entry.reading
-        if old.gang != reading.gang:
+        old, reading = entry.reading, self._looked_at(read)
+        if (entry.read.gang, entry.read.claims) != (read.gang, read.claims):
             self._leave(old.uid)
-            self._enter(reading)
+            self._enter(read)
+            return
+        entry.read = read
+        if old == reading:
             return
         self.version += 1
         self._uncount(entry)
@@ -344,6 +390,8 @@ class Cache:
         self.version += 1
         self._uncount(entry)
         self._classes.release(entry.reading)
+        for _, claim in entry.read.claims:
+            self._drop_claimant((entry.read.namespace, claim), uid)
         key = entry.reading.gang
         if key is None:
             return
@@ -354,6 +402,12 @@ class Cache:
             self._drop_or_refresh(key)
         elif key.lone:
             self._refresh_gang(key)
+
+    def _drop_claimant(self, claim: tuple[str, str], uid: str) -> None:
+        claimants = self._claimants.get(claim, set())
+        claimants.discard(uid)
+        if not claimants:
+            self._claimants.pop(claim, None)
 
     def _write_task(self, entry: _Entry) -> None:
         pod, of, row = entry.reading, self._tasks.of, entry.task

@@ -39,6 +39,9 @@ NAMESPACE_KEYS: Final = frozenset(key for d in DIALECTS.values() for key in (d.k
 GROUP_KEYS: Final = frozenset({keys.SCHEDULING})
 """Annotations that the scheduler reads."""
 
+Plain = kube.Pod | kube.Node | kube.Namespace | kube.PriorityClass | kube.PersistentVolume | kube.PersistentVolumeClaim
+"""What is dumped as it is read."""
+
 _FIELDS: Final = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 _ALSO: Final = {"PriorityClass": frozenset({"value", "globalDefault", "preemptionPolicy", "description"})}
 _QUEUES: Final = {(d.queue.resource.api_version, d.queue.resource.kind): d for d in DIALECTS.values()}
@@ -64,6 +67,8 @@ class Collected:
     invalid: dict[Identity, str] = field(default_factory=dict)
     namespaces: dict[str, kube.Namespace] = field(default_factory=dict)
     priority_classes: dict[str, kube.PriorityClass] = field(default_factory=dict)
+    claims: dict[tuple[str, str], kube.PersistentVolumeClaim] = field(default_factory=dict)
+    volumes: dict[str, kube.PersistentVolume] = field(default_factory=dict)
 
     def objects(self) -> Objects:
         return Objects(
@@ -74,6 +79,8 @@ class Collected:
             self.invalid,
             tuple(self.namespaces.values()),
             tuple(self.priority_classes.values()),
+            tuple(self.claims.values()),
+            tuple(self.volumes.values()),
         )
 
 
@@ -130,6 +137,12 @@ def _collect_one(content: Json, into: Collected, now: datetime, path: str) -> No
             _put_plain(into.namespaces, kube.Namespace, content, path)
         case ("scheduling.k8s.io/v1", "PriorityClass"):
             _put_plain(into.priority_classes, kube.PriorityClass, content, path)
+        case ("v1", "PersistentVolume"):
+            _put_plain(into.volumes, kube.PersistentVolume, content, path)
+        case ("v1", "PersistentVolumeClaim"):
+            claim = convert(kube.PersistentVolumeClaim, content, path)
+            meta = msgspec.structs.replace(claim.metadata, namespace=claim.metadata.namespace or "default")
+            put(into.claims, (meta.namespace, meta.name), msgspec.structs.replace(claim, metadata=meta), path)
         case _ if dialect := _QUEUES.get((str(version), kind)):
             _collect_queue(dialect, content, into, path)
         case _ if dialect := _GROUPS.get((str(version), kind)):
@@ -219,6 +232,10 @@ def _written(objects: Objects) -> Iterator[Json]:
         yield _object("scheduling.k8s.io/v1", "PriorityClass", priority_class)
     for namespace in objects.namespaces:
         yield _object("v1", "Namespace", namespace, NAMESPACE_KEYS)
+    for volume in objects.volumes:
+        yield _object("v1", "PersistentVolume", volume, all_labels=True)
+    for claim in objects.claims:
+        yield _object("v1", "PersistentVolumeClaim", claim)
     for queue in objects.queues:
         yield _custom(queue, DIALECTS[queue.dialect].queue)
     for node in objects.nodes:
@@ -232,7 +249,7 @@ def _written(objects: Objects) -> Iterator[Json]:
 def _object(
     version: str,
     kind: str,
-    value: kube.Pod | kube.Node | kube.Namespace | kube.PriorityClass,
+    value: Plain,
     read: frozenset[str] = frozenset(),
     *,
     all_labels: bool = False,

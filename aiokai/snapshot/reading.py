@@ -43,6 +43,7 @@ class PodReading:
         queue: the queue it names itself; empty when it leaves that to its PodGroup or namespace.
         request: base units by resource, `pods` included, sorted by name.
         grants: cards it was given, in the order of `asks`.
+        claims: which of its volumes is which claim's; `snapshot/volumes.py` turns them into constraints.
     """
 
     uid: str
@@ -63,6 +64,7 @@ class PodReading:
     node: str
     grants: tuple[vgpu.Grant, ...]
     containers: int
+    claims: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ def read_pod(pod: kube.Pod, configuration: Configuration) -> PodReading | None:
         node=pod.spec.node_name if state in _HOLDING else "",
         grants=grants,
         containers=len(pod.spec.containers) + len(pod.spec.init_containers),
+        claims=tuple(
+            (i, volume.persistent_volume_claim.claim_name)
+            for i, volume in enumerate(pod.spec.volumes)
+            if volume.persistent_volume_claim is not None
+        ),
     )
 
 
@@ -236,8 +243,6 @@ def unsupported_field(pod: kube.Pod) -> str | None:
             if any(port.host_port for port in container.ports):
                 return f"spec.{where}[{i}].ports[].hostPort"
     for i, volume in enumerate(spec.volumes):
-        if volume.persistent_volume_claim is not None:
-            return f"spec.volumes[{i}].persistentVolumeClaim"
         if volume.ephemeral is not None:
             return f"spec.volumes[{i}].ephemeral"
     if spec.resource_claims:
@@ -257,8 +262,8 @@ def constraints_of(spec: kube.PodSpec) -> ConstraintSet:
     preferred: tuple[tuple[int, Term], ...] = ()
     if affinity is not None:
         if affinity.required is not None:
-            required = tuple(_term(term) for term in affinity.required.node_selector_terms)
-        preferred = tuple((p.weight, _term(p.preference)) for p in affinity.preferred)
+            required = tuple(read_term(term) for term in affinity.required.node_selector_terms)
+        preferred = tuple((p.weight, read_term(p.preference)) for p in affinity.preferred)
     return ConstraintSet(
         node_selector=tuple(sorted((spec.node_selector or {}).items())),
         required=required,
@@ -267,7 +272,8 @@ def constraints_of(spec: kube.PodSpec) -> ConstraintSet:
     )
 
 
-def _term(term: kube.NodeSelectorTerm) -> Term:
+def read_term(term: kube.NodeSelectorTerm) -> Term:
+    """One node selector term as filters read it."""
     return Term(
         labels=tuple((r.key, r.operator, r.values) for r in term.match_expressions),
         fields=tuple((r.key, r.operator, r.values) for r in term.match_fields),

@@ -85,6 +85,7 @@ def pod_events(draw: st.DrawFn) -> Event:
         annotations=annotations,
         node_selector={"zone": "a"} if draw(st.integers(0, 3)) == 0 else None,
         scheduling_gates=(kube.SchedulingGate("later"),) * (draw(st.integers(0, 5)) == 0),
+        volumes=(kube.Volume("data", kube.ClaimSource(f"c{draw(few)}")),) * (draw(st.integers(0, 3)) == 0),
     )
     return lambda mirror: mirror.put(pod)
 
@@ -136,6 +137,24 @@ def queue_events(draw: st.DrawFn) -> Event:
 
 
 @st.composite
+def volume_events(draw: st.DrawFn) -> Event:
+    name = draw(st.sampled_from(["c0", "c1", "v0", "v1"]))
+    if name.startswith("c"):
+        if draw(st.integers(0, 3)) == 0:
+            return lambda mirror: mirror.drop_claim(name) if name in mirror.claims else None
+        phase, modes = draw(st.sampled_from(["Bound", "Bound", "Pending"])), ("ReadWriteOncePod",) * draw(flag)
+        spec = kube.ClaimSpec(draw(st.sampled_from(["v0", "v1"])), modes)
+        claim = kube.PersistentVolumeClaim(kube.ObjectMeta(name, NAMESPACE), spec, kube.ClaimStatus(phase))
+        return lambda mirror: mirror.put(claim)
+    if draw(st.integers(0, 3)) == 0:
+        return lambda mirror: mirror.drop_volume(name) if name in mirror.volumes else None
+    zone = kube.SelectorRequirement("zone", "In", (draw(st.sampled_from("ab")),))
+    affinity = kube.VolumeNodeAffinity(kube.NodeSelector((kube.NodeSelectorTerm((zone,)),)))
+    volume = kube.PersistentVolume(kube.ObjectMeta(name), kube.VolumeSpec(draw(st.sampled_from([affinity, None]))))
+    return lambda mirror: mirror.put(volume)
+
+
+@st.composite
 def other_events(draw: st.DrawFn) -> Event:
     match draw(st.integers(0, 3)):
         case 0:
@@ -171,8 +190,8 @@ def cycle_events(draw: st.DrawFn) -> Event:
 
 
 events = st.one_of(
-    node_events(), pod_events(), pod_events(), pod_events(), group_events(), queue_events(), other_events(),
-    cycle_events(),
+    node_events(), pod_events(), pod_events(), pod_events(), group_events(), queue_events(), volume_events(),
+    other_events(), cycle_events(),
 )  # fmt: skip
 
 

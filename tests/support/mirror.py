@@ -32,6 +32,8 @@ class Mirror:
         self.invalid: dict[Identity, str] = {}
         self.namespaces: dict[str, kube.Namespace] = {}
         self.classes: dict[str, kube.PriorityClass] = {}
+        self.claims: dict[str, kube.PersistentVolumeClaim] = {}
+        self.volumes: dict[str, kube.PersistentVolume] = {}
         self.assumed: dict[str, Bind] = {}
 
     def put(self, *objects: object) -> None:
@@ -52,6 +54,12 @@ class Mirror:
                 case kube.PriorityClass():
                     self.classes[obj.metadata.name] = obj
                     self.cache.apply_priority_class(obj)
+                case kube.PersistentVolumeClaim():
+                    self.claims[obj.metadata.name] = obj
+                    self.cache.apply_claim(obj)
+                case kube.PersistentVolume():
+                    self.volumes[obj.metadata.name] = obj
+                    self.cache.apply_volume(obj)
                 case _:
                     self._put_custom(obj)
 
@@ -89,6 +97,12 @@ class Mirror:
 
     def drop_class(self, name: str) -> None:
         self.cache.remove_priority_class(self.classes.pop(name))
+
+    def drop_claim(self, name: str) -> None:
+        self.cache.remove_claim(self.claims.pop(name))
+
+    def drop_volume(self, name: str) -> None:
+        self.cache.remove_volume(self.volumes.pop(name))
 
     def assume(self, bind: Bind) -> None:
         self.assumed[bind.uid] = bind
@@ -131,6 +145,8 @@ class Mirror:
             invalid=dict(self.invalid),
             namespaces=tuple(self.namespaces.values()),
             priority_classes=tuple(self.classes.values()),
+            claims=tuple(self.claims.values()),
+            volumes=tuple(self.volumes.values()),
         )
 
     def build(self) -> tuple[Snapshot, Ledger]:
