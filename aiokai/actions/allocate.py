@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from aiokai.model.reasons import Reason
-from aiokai.session.explain import explain_failure, nodes_message, refusal
+from aiokai.session.explain import behind, explain_failure, nodes_message, refusal
 from aiokai.session.order import GangQueue
 from aiokai.session.quantum import quantum_of
 from aiokai.session.session import Session
@@ -34,10 +34,8 @@ def serve(session: Session, *, best_effort: bool) -> None:
             if has_more and gang not in session.waiting and session.pending(gang):
                 queue.push(gang)
         elif session.is_fifo(gang):
-            for behind in queue.drop_queue(gang):
-                name = session.gang(gang).name
-                message = f"its queue is first-in, first-out, and {name} before it does not fit"
-                session.verdicts[behind] = refusal(session, behind, Reason.NOT_ITS_TURN, message)
+            for later in queue.drop_queue(gang):
+                session.verdicts[later] = behind(session, later, gang)
 
 
 def _next_tasks(session: Session, gang: int, *, best_effort: bool) -> tuple[int, ...]:

@@ -2,14 +2,16 @@
 
 In the order in which gangs will be served, a gang is admitted while its minimum fits into what is free or being freed,
 less what gangs admitted before it still wait for, and into what its queue may have (DESIGN §5.3). A gang whose pods all
-exist already has nothing to hold back, so only its queue is asked. With `against: quota` nodes are never asked.
+exist already has nothing to hold back, so only its queue is asked. With `against: quota` nodes are never asked. A queue
+that is first-in, first-out admits nobody behind a gang that is refused.
 """
 
 import numpy as np
 
 from aiokai.model.pod_group import GangPhase
 from aiokai.model.reasons import Reason
-from aiokai.session.explain import amounts, over_capability, refusal
+from aiokai.session.decisions import Verdict
+from aiokai.session.explain import amounts, behind, over_capability, refusal
 from aiokai.session.order import GangQueue
 from aiokai.session.quantum import quantum_of
 from aiokai.session.session import Session
@@ -24,22 +26,36 @@ def enqueue(session: Session) -> None:
     ledger, nodes = session.ledger, session.facts.nodes
     room: I64 = np.maximum(ledger.node_idle + ledger.node_releasing, 0)[nodes.live].sum(axis=0)
     queue = GangQueue(session, gangs + _without_pods(session))
+    blocked: dict[int, int] = {}  # of each first-in, first-out queue, the gang that holds back those behind it
     while (gang := queue.pop()) is not None:
         request, charge, exists = _outstanding(session, gang)
         fits = bool((request <= room)[request > 0].all())
         if not session.admitted[gang]:
-            if (above := _over_capability(session, gang, charge)) >= 0:
-                message = over_capability(session, above, charge)
-                session.verdicts[gang] = refusal(session, gang, Reason.QUEUE_OVER_CAPABILITY, message)
-                continue
-            if not (fits or exists or session.profile.enqueue.against == "quota"):
-                session.verdicts[gang] = refusal(session, gang, *_too_large(session, request, room))
+            leaf = int(session.facts.gangs.queue[gang])
+            verdict = (
+                behind(session, gang, blocked[leaf])
+                if leaf in blocked
+                else _refusal(session, gang, request, charge, room, fits=fits or exists)
+            )
+            if verdict is not None:
+                session.verdicts[gang] = verdict
+                if session.is_fifo(gang):
+                    blocked.setdefault(leaf, gang)
                 continue
             session.admitted[gang] = True
         _expect(session, gang, charge)
         if fits:
             room = room - request
     session.expected[:] = 0
+
+
+def _refusal(session: Session, gang: int, request: I64, charge: I64, room: I64, *, fits: bool) -> Verdict | None:
+    """Why a gang is not admitted; None if it is. `fits`: as far as nodes are concerned."""
+    if (above := _over_capability(session, gang, charge)) >= 0:
+        return refusal(session, gang, Reason.QUEUE_OVER_CAPABILITY, over_capability(session, above, charge))
+    if fits or session.profile.enqueue.against == "quota":
+        return None
+    return refusal(session, gang, *_too_large(session, request, room))
 
 
 def _without_pods(session: Session) -> list[int]:

@@ -27,6 +27,12 @@ def refusal(session: Session, gang: int, reason: Reason, message: str, pod_messa
     return Verdict(reason, message, pod_message or message, pods)
 
 
+def behind(session: Session, gang: int, first: int) -> Verdict:
+    """A verdict on a gang that waits because `first`, before it in a first-in, first-out queue, does."""
+    message = f"its queue is first-in, first-out, and {session.gang(first).name} before it does not fit"
+    return refusal(session, gang, Reason.NOT_ITS_TURN, message)
+
+
 def explain_failure(
     session: Session, tasks: Sequence[int], placed: int, stopped: tuple[Reason, int], nodes: str
 ) -> Failure:
