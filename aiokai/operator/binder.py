@@ -121,7 +121,10 @@ class Binder:
         if rest_s is None:
             self._failures.pop(uid, None)
             del self._in_flight[uid]
-            if entry.seen.done() and entry.seen.result():
+            if entry.seen.done() and not entry.seen.result():
+                # It went while it waited for its turn, or after: nobody will say more of it.
+                self._turns.give_back(uid)
+            elif entry.seen.done():
                 entry.report.bound(entry.bind, asyncio.get_running_loop().time() - entry.began_s)
             return
         self._turns.give_back(uid)

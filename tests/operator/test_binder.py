@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiokai.devices.vgpu import ALLOCATED, BIND_PHASE
 from aiokai.errors import ApiError, BadRequestError, ConflictError, NotFoundError, UnavailableError
 from aiokai.model.kube import ObjectMeta, Pod, PodSpec
 from aiokai.operator import binder as binder_module
@@ -21,9 +22,10 @@ class Server:
         self.shows: Callable[[str], Pod | ApiError] = lambda name: pod(name)
         self.bound: list[str] = []
         self.looked = 0
+        self.wants: dict[str, Any] = {}
 
     async def bind(self, name: str, _namespace: str, _node: str, *, uid: str, annotations: Any) -> None:
-        assert (uid, annotations) == (f"uid-{name}", {})
+        assert (uid, annotations) == (f"uid-{name}", self.wants.get(name, {}))
         self.bound.append(name)
         if error := self.says(name):
             raise error
@@ -155,3 +157,21 @@ async def test_a_pod_that_fails_again_and_again_rests_longer_and_longer(bench: B
         await bench.settle()
         rests.append(asyncio.get_running_loop().time() - began)
     assert rests[3] > 0.008
+
+
+async def test_a_pod_that_went_while_it_waited_for_the_device_plugin_holds_up_nobody(bench: Bench) -> None:
+    def share(name: str, card: str) -> Bind:
+        marks = {ALLOCATED: f"{card},NVIDIA,4096,25:;", BIND_PHASE: "allocating"}
+        return Bind(f"uid-{name}", "default", name, "n0", marks)
+
+    bench.server.wants = {name: share(name, f"GPU-{name}").annotations for name in ("a", "b", "c")}
+    for name in ("a", "b", "c"):
+        bench.binder.send((share(name, f"GPU-{name}"),), bench.report)
+    await asyncio.sleep(0.01)
+    assert bench.server.bound == ["a"]
+    bench.binder.lost("uid-b")
+    bench.binder.lost("uid-a")
+    await asyncio.sleep(0.01)
+    assert bench.server.bound == ["a", "c"]
+    bench.binder.lost("uid-c")
+    await bench.settle()
