@@ -7,6 +7,7 @@ one write when there is time for it. While Bindings are in flight two writers wo
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable
+from itertools import islice
 from typing import Final
 
 from aiokai.errors import ApiError, ConflictError, NotFoundError, ThrottledError, UnavailableError
@@ -54,7 +55,7 @@ class LowPriorityWrites:
         free = (WRITERS_WHILE_BINDING if self._is_binding() else WRITERS) - len(self._running)
         if free <= 0:
             return
-        for key in [key for key in self._waiting if key not in self._running][:free]:
+        for key in list(islice((key for key in self._waiting if key not in self._running), free)):
             self._running[key] = asyncio.create_task(self._run(key, self._waiting.pop(key)))
 
     async def _run(self, key: Hashable, write: Write) -> None:
