@@ -6,8 +6,9 @@ The division is KAI's (reference/kai.md §3), level by level down the queue tree
 import numpy as np
 
 from aiokai.kernels.divide import divide_share
+from aiokai.model.pod_group import GangPhase
 from aiokai.snapshot.arrays import GPU_COLUMN, I64, Ledger, Snapshot, TaskState
-from aiokai.snapshot.derive import roll_up
+from aiokai.snapshot.derive import PHASE_CODES, roll_up
 
 _FAR = 10**12
 _TOP = -1
@@ -64,6 +65,7 @@ def demand(snapshot: Snapshot, ledger: Ledger) -> I64:
     pending[pending] = gangs.queue[tasks.gang[pending]] >= 0
     np.add.at(waiting, gangs.queue[tasks.gang[pending]], facts.classes.charge[tasks.of_class[pending]])
     without_pods = gangs.live & (gangs.queue >= 0) & (gangs.obstacle == 0)
+    without_pods &= gangs.written[:, 0] != PHASE_CODES[GangPhase.COMPLETED]
     without_pods[tasks.gang[tasks.gang >= 0]] = False
     np.add.at(waiting, gangs.queue[without_pods], gangs.min_charge[without_pods])
     return roll_up(waiting, facts.queues) + ledger.queue_planned

@@ -129,6 +129,8 @@ def _phases_and_counts(session: Session) -> I32:
     whole = (placed + succeeded + failed >= minimum) & (placed + succeeded + failed > 0)
     phase = np.where(whole, PHASE_CODES[GangPhase.RUNNING], phase)
     over = (succeeded + failed > 0) & (counts.sum(axis=1) == succeeded + failed) & (succeeded + failed >= minimum)
+    # What has ended stays so when its pods are gone: it asks for nothing any more.
+    over |= (session.facts.gangs.written[:, 0] == PHASE_CODES[GangPhase.COMPLETED]) & (counts.sum(axis=1) == 0)
     phase = np.where(over, PHASE_CODES[GangPhase.COMPLETED], phase)
     return np.stack([phase, pending + placed - running, running, succeeded, failed], axis=1).astype(np.int32)
 
