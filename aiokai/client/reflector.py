@@ -99,6 +99,7 @@ class Reflector(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         on_undecodable: Callable[[ObjectMeta, InvalidObjectError | None], None] | None = None,
+        on_present: Callable[[], None] | None = None,
         page_size: int = PAGE_SIZE,
         inactivity_limit_s: float = INACTIVITY_LIMIT_S,
     ) -> None:
@@ -115,6 +116,7 @@ class Reflector(Generic[T]):
             field_selector: only objects that it selects.
             on_undecodable: called with what can be read of an object that `decode` refused, and why; with None once it
                 is gone.
+            on_present: called when the API, which was absent, is there.
             page_size: objects a page of the list.
             inactivity_limit_s: silence after which a watch counts as dead.
         """
@@ -128,6 +130,7 @@ class Reflector(Generic[T]):
         self._decode = decode
         self._on_change = on_change
         self._on_undecodable = on_undecodable
+        self._on_present = on_present
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
@@ -205,8 +208,10 @@ class Reflector(Generic[T]):
         self._reached(version)
         if self.absent or not self.synced.is_set():
             log.info("%s: %d objects", self.resource, len(self.store), extra=self._fields)
-        self.absent = None
+        was_absent, self.absent = self.absent is not None, None
         self.synced.set()
+        if was_absent and self._on_present:
+            self._on_present()
 
     async def _watch(self) -> bool:
         """Follow the collection until the server ends the stream.

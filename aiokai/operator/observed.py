@@ -39,6 +39,9 @@ class Watcher(Protocol):
     def changed(self) -> None:
         """Something that a decision may depend on."""
 
+    def kind_appeared(self) -> None:
+        """A kind of a dialect that the server did not have before."""
+
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None: ...
 
     def pod_group_changed(self, old: PodGroup | None, new: PodGroup | None) -> None: ...
@@ -134,7 +137,8 @@ class Cluster:
                 self._watcher.undecodable(kind, metadata, error)
             self._watcher.changed()
 
-        return Reflector[Any](client, kind.resource, kind.decode, told, on_undecodable=undecodable)
+        present = self._watcher.kind_appeared
+        return Reflector[Any](client, kind.resource, kind.decode, told, on_undecodable=undecodable, on_present=present)
 
     def _watch_pod_groups(self, client: ApiClient, dialect: Dialect) -> Reflector[Any]:
         def told_invalid(metadata: ObjectMeta, error: InvalidObjectError | None) -> None:

@@ -237,6 +237,9 @@ class Operator:
         if new is not None:
             self._name_fields_without_effect(DIALECTS[new.dialect].pod_group, old, new)
 
+    def kind_appeared(self) -> None:
+        self._reconcilers.kind_appeared()
+
     def queue_changed(self, old: Queue | None, new: Queue | None) -> None:
         if new is None and old is not None:
             self._status.forget(old.metadata.uid)

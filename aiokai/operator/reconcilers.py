@@ -1,5 +1,6 @@
 """Controllers at work: kopf and the Reflectors say which object to look at, a work queue takes one step at a time."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, assert_never
@@ -46,6 +47,7 @@ class Reconcilers:
             self._taker[dialect.queue.resource] = dialect.name, self._queues.queue_seen
         self._kubeconfig = kubeconfig
         self._kopf: KopfThread | None = None
+        self._restart: asyncio.Task[None] | None = None
 
     @property
     def reflectors(self) -> Iterator[Reflector[Any]]:
@@ -61,8 +63,20 @@ class Reconcilers:
         self._kopf = KopfThread(self._taker, self._kubeconfig, self._object_seen)
         self._kopf.start()
 
+    def kind_appeared(self) -> None:
+        """Let kopf look again: it overlooks kinds whose definitions appear in the moment in which it starts."""
+        if self._kopf is not None and (self._restart is None or self._restart.done()):
+            self._restart = asyncio.create_task(self._start_kopf_again(self._kopf))
+
+    async def _start_kopf_again(self, kopf: KopfThread) -> None:
+        self._kopf = None
+        await kopf.stop()
+        self.start()
+
     async def stop(self) -> None:
         """End; a step that was cut is taken again after the next start."""
+        if self._restart is not None:
+            await asyncio.wait((self._restart,))
         if self._kopf is not None:
             await self._kopf.stop()
         await self._work.stop()
