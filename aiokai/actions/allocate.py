@@ -8,7 +8,6 @@
 """
 
 from collections.abc import Sequence
-from itertools import islice
 
 from aiokai.model.reasons import Reason
 from aiokai.session.explain import behind, explain_failure, nodes_message, refusal
@@ -33,27 +32,45 @@ def serve(session: Session, *, best_effort: bool) -> None:
             has_more = len(tasks) < len(session.snapshot.gang_tasks[gang])
             if has_more and gang not in session.waiting and session.pending(gang):
                 queue.push(gang)
+        elif len(tasks) == 1 and _next_tasks(session, gang, best_effort=best_effort) not in ((), tasks):
+            queue.push(gang)
         elif session.is_fifo(gang):
             for later in queue.drop_queue(gang):
                 session.verdicts[later] = behind(session, later, gang)
 
 
 def _next_tasks(session: Session, gang: int, *, best_effort: bool) -> tuple[int, ...]:
-    """What is to be placed together, if it is of the kind that is served; of a whole gang the first task that is."""
+    """What is to be placed together, if it is of the kind that is served.
+
+    Of a whole gang the first task that is, and that nobody like it was refused for in this cycle, if there is one.
+    """
     quantum = quantum_of(session, gang)
     if quantum.missing:
         return ()
     if quantum.whole:
-        of_kind = (task for task in session.pending(gang) if session.is_best_effort(task) == best_effort)
-        return tuple(islice(of_kind, 1))
+        pending = session.pending(gang)
+        first = next((task for task in pending if session.is_best_effort(task) == best_effort), None)
+        if first is None or not _was_refused(session, gang, first):
+            return () if first is None else (first,)
+        alternatives = (task for task in session.first_of_each_class(pending) if not _was_refused(session, gang, task))
+        return (next((task for task in alternatives if session.is_best_effort(task) == best_effort), first),)
     asks_nothing = all(session.is_best_effort(task) for task in quantum.tasks)
     return quantum.tasks if asks_nothing == best_effort else ()
+
+
+def _was_refused(session: Session, gang: int, task: int) -> bool:
+    return _kind(session, gang, (task,)) in session.failures
+
+
+def _kind(session: Session, gang: int, tasks: Sequence[int]) -> tuple[int, int, int]:
+    """What decides, within a cycle, whether tasks that are alike fit: their queue, their class, their number."""
+    return int(session.facts.gangs.queue[gang]), int(session.facts.tasks.of_class[tasks[0]]), len(tasks)
 
 
 def _place(session: Session, gang: int, tasks: Sequence[int], *, releasing: bool) -> bool:
     """Commit the tasks to free room, or to what is being released; else leave a verdict and return False."""
     wanted, alike = len(tasks), session.are_alike(tasks)
-    kind = (int(session.facts.gangs.queue[gang]), int(session.facts.tasks.of_class[tasks[0]]), wanted)
+    kind = _kind(session, gang, tasks)
     if alike and (failure := session.failures.get(kind)) is not None:
         session.verdicts[gang] = refusal(session, gang, *failure)
         return False

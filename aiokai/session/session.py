@@ -179,6 +179,11 @@ class Session:
         """True if no filter, no node and no queue could tell one from another."""
         return len(set(self.facts.tasks.of_class[list(tasks)].tolist())) <= 1
 
+    def first_of_each_class(self, tasks: Sequence[int]) -> list[int]:
+        """Of tasks that are alike only the first; in their order."""
+        _, places = np.unique(self.facts.tasks.of_class[list(tasks)], return_index=True)
+        return [tasks[place] for place in sorted(places.tolist())]
+
     def is_fifo(self, gang: int) -> bool:
         """True if a gang that does not fit ends the turn of its queue."""
         queue = self.snapshot.queues[self.facts.gangs.queue[gang]]
