@@ -111,7 +111,9 @@ async def test_a_gang_runs_whole_with_hosts_and_environment(cluster: World) -> N
             found = [page async for page in cluster.client.list_pages(resource, cluster.namespace, into=dict)]
             assert any(it["metadata"]["name"].startswith("train") for page in found for it in page.items)
         await cluster.until(lambda: cluster.phase("train") == "Running")
-        (event,) = await cluster.until(lambda: cluster.events("train", "Scheduled"))
+        events = await cluster.until(lambda: cluster.events("train", "Scheduled"))
+        assert len(events) == 1, [event["message"] for event in events]
+        (event,) = events
         assert event["message"].startswith("bound 4 pods: 2 on ")
 
 
