@@ -9,10 +9,11 @@ from typing import Any, Final
 from aiokai.controllers.jobplugins import PodPlace, change_pod
 from aiokai.devices.vgpu_request import rewrite_vgpu
 from aiokai.dialects import Dialect
+from aiokai.errors import InvalidObjectError
 from aiokai.model.configuration import Configuration
 from aiokai.model.job import Job, TaskSpec
 from aiokai.model.kube import Pod
-from aiokai.model.quantity import base_to_quantity
+from aiokai.model.quantity import UNLIMITED, base_to_quantity
 from aiokai.model.resource import PODS, Resource
 from aiokai.snapshot.reading import request_of
 
@@ -100,11 +101,21 @@ def min_resources(job: Job, pods: Mapping[str, Pod]) -> dict[str, str]:
 
     Source: Volcano's rule. Tasks by descending priority; what each task needs, then more of the first ones up to
     minAvailable; if minAvailable is below what the tasks need together, simply its first pods.
+
+    Raises:
+        InvalidObjectError: names the task that asks for what cannot be counted.
     """
     total: dict[str, int] = {}
     for task, count in _counted(job, pods):
-        for resource, amount in request_of(pods[task.name]):
+        path = f"spec.tasks[{job.spec.tasks.index(task)}]"
+        try:
+            request = request_of(pods[task.name])
+        except InvalidObjectError as error:
+            raise InvalidObjectError(f"{path}.template.{error.path}", error.reason) from error
+        for resource, amount in request:
             total[resource] = total.get(resource, 0) + count * amount
+            if total[resource] >= UNLIMITED:
+                raise InvalidObjectError(path, f"with it, more {resource} is asked for than can be counted")
     total.pop(PODS.plural, None)  # minMember says it
     return {resource: base_to_quantity(resource, amount) for resource, amount in sorted(total.items())}
 

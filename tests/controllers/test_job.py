@@ -445,3 +445,17 @@ def test_a_job_that_was_stopped_is_not_started(phase: str) -> None:
     world.body["status"] = {"state": {"phase": phase}}
     assert world.settle().phase == phase
     assert not world.objects
+
+
+@pytest.mark.parametrize(
+    ("cpu", "replicas", "told"),
+    [
+        ("9999999E", 1, "spec.tasks[1].template.spec.containers[0].resources.requests[cpu]: "),
+        ("1P", 5000, "spec.tasks[1]: "),
+    ],
+)
+def test_what_cannot_be_counted_is_named_by_its_task(cpu: str, replicas: int, told: str) -> None:
+    world = World(task("small"), task("large", replicas, template={"spec": {"containers": [container(cpu=cpu)]}}))
+    world.settle()
+    assert world.status["state"]["reason"] == "Invalid"
+    assert world.status["state"]["message"].startswith(told)
