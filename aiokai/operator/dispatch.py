@@ -95,11 +95,12 @@ class Dispatcher:
         pods = "1 pod" if len(decision.binds) == 1 else f"{len(decision.binds)} pods"
         self._events.record(about, "Normal", "Scheduled", f"bound {pods}: {named}{more}")
 
-    def failed(self, bind: Bind, about: Regarding, error: ApiError) -> None:
-        """One pod could not be bound; it rests, and is then decided anew."""
+    def failed(self, bind: Bind, about: Regarding, error: ApiError, *, is_first: bool) -> None:
+        """One pod could not be bound; it rests, and is then decided anew. Of a gang the first speaks for all."""
         self._metrics.bind_failures.inc()
         log.warning("binding %s/%s to %s failed: %s", bind.namespace, bind.name, bind.node, error)
-        self._events.record(about, "Warning", "FailedBinding", f"{bind.name} to {bind.node}: {error}")
+        if is_first:
+            self._events.record(about, "Warning", "FailedBinding", f"{bind.name} to {bind.node}: {error}")
 
     def queue_of(self, gang: GangKey) -> str:
         pod_group = None if gang.lone else self._observed.pod_group(gang.identity)
@@ -130,6 +131,7 @@ class _GangReport:
         self._decision = decision
         self._about = about
         self._open = len(decision.binds)
+        self._has_failed = False
 
     def bound(self, bind: Bind, took_s: float) -> None:
         self._dispatcher.bound(self._cycle, self._decision.gang, bind, took_s)
@@ -138,4 +140,5 @@ class _GangReport:
             self._dispatcher.started(self._decision, self._about)
 
     def failed(self, bind: Bind, error: ApiError) -> None:
-        self._dispatcher.failed(bind, self._about, error)
+        self._dispatcher.failed(bind, self._about, error, is_first=not self._has_failed)
+        self._has_failed = True
