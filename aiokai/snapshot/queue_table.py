@@ -48,7 +48,12 @@ class QueueTable:
             self._queues.of[name][row, GPU_COLUMN] += sign * gpu_correction
 
     def version(self, row: int) -> int:
-        return int(self._queues.of["version"][row])
+        """When the queue, or one above it, was changed last."""
+        parent, newest = self.arrays().parent, 0
+        while row >= 0:
+            newest = max(newest, int(self._queues.of["version"][row]))
+            row = int(parent[row])
+        return newest
 
     # For a snapshot
 
