@@ -18,7 +18,6 @@ from aiokai.operator.writes import LowPriorityWrites
 
 log = logging.getLogger(__name__)
 
-"""The core group's: `kubectl describe` asks for these, and the server shows each under both names."""
 SAME_FOR_S: Final = 600.0
 COUNT_EVERY_S: Final = 60.0
 REMEMBERED: Final = 4096

@@ -30,10 +30,6 @@ class AdaptiveLimit:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._latencies: list[float] = []
 
-    @property
-    def is_idle(self) -> bool:
-        return self.in_flight == 0
-
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
         """Wait for a free slot, first come first served, and measure how long the body takes."""

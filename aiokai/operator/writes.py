@@ -35,10 +35,6 @@ class LowPriorityWrites:
         self._waiting[key] = write
         self._fill()
 
-    def drop(self, key: Hashable) -> None:
-        """Forget what waits under `key`: it has become untrue."""
-        self._waiting.pop(key, None)
-
     async def stop(self, limit_s: float) -> None:
         """Give what runs and waits `limit_s` seconds; the rest is found to differ and written after the next start."""
         deadline = asyncio.get_running_loop().time() + limit_s

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Final, NamedTuple, NewType
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,7 @@ from aiokai.model.queue import Queue
 I8 = NDArray[np.int8]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
-F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
-
-NodeRow = NewType("NodeRow", int)
-QueueRow = NewType("QueueRow", int)
-GangRow = NewType("GangRow", int)
-TaskRow = NewType("TaskRow", int)
 
 CPU: Final = "cpu"
 MEMORY: Final = "memory"

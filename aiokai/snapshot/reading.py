@@ -17,7 +17,6 @@ from aiokai.devices.whole import WHOLE_GPUS
 from aiokai.dialects import AIOKAI, DIALECTS, Dialect, PodKeys
 from aiokai.errors import InvalidObjectError
 from aiokai.model import kube
-from aiokai.model.base import Identity
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import GangKey
 from aiokai.model.quantity import quantity_to_base
@@ -314,8 +313,3 @@ def queue_of(pod: str, group: str, namespace: kube.Namespace | None, dialect: st
     keys = (DIALECTS[dialect].keys.queue, AIOKAI.keys.queue)
     told = _key_of(namespace.metadata, *keys) if namespace is not None else ""
     return group or pod or told or DEFAULT_QUEUE
-
-
-def queue_identity(dialect: str, name: str) -> Identity:
-    """Queues are cluster-scoped."""
-    return Identity(dialect, "", name)
