@@ -111,11 +111,10 @@ class World:
         return next((c for c in conditions if c["type"] == kind), {})
 
     def events(self, name: str, reason: str) -> list[dict[str, Any]]:
-        """Events about objects whose name begins so."""
+        """Events about objects of this world's namespace, or of none, whose name begins so."""
+        mine = [event for event in self.all(EVENTS) if event["metadata"]["namespace"] in (self.namespace, "default")]
         return [
-            event
-            for event in self.all(EVENTS)
-            if event["involvedObject"]["name"].startswith(name) and event["reason"] == reason
+            event for event in mine if event["involvedObject"]["name"].startswith(name) and event["reason"] == reason
         ]
 
     async def until(self, wanted: Callable[[], T], limit_s: float = WAIT_S) -> T:
