@@ -24,7 +24,7 @@ from aiokai.model.base import Custom, Envelope
 from aiokai.model.configuration import Configuration
 from aiokai.model.kube import ObjectMeta, Pod
 from aiokai.model.pod_group import PodGroup
-from aiokai.model.queue import Queue
+from aiokai.model.queue import DEFAULT_QUEUE, Queue
 from aiokai.operator.binder import Binder
 from aiokai.operator.config_file import ConfigFile
 from aiokai.operator.cycle import CycleLoop
@@ -96,6 +96,7 @@ class Operator:
             client, self._cluster, self._events, self._owned, lambda: config_file.current, kubeconfig
         )
         self._starting: str | None = "not started"
+        self._parts: asyncio.TaskGroup | None = None
         self._pulse_s = time.monotonic()
         self.metrics.measurements.watch((*self._cluster.reflectors, *self._reconcilers.reflectors))
         self.metrics.pods_in_flight.set_function(lambda: self._binder.in_flight)
@@ -133,6 +134,7 @@ class Operator:
                 # Before the first cycle, which would otherwise tell everybody that their queue does not exist.
                 unnamed = [dialect for dialect in self._owned if self._owns_unnamed(dialect.name)]
                 first_queues = [parts.create_task(self._ensure_default_queue(dialect)) for dialect in unnamed]
+                self._parts = parts
                 self._starting = "kernels are being compiled"
                 await warming
                 self._spare_the_collector()
@@ -144,7 +146,7 @@ class Operator:
                 self._starting = None
                 log.info("ready: %d pods on watch", len(self._cluster.pods))
         finally:
-            self._starting = "stopping"
+            self._starting, self._parts = "stopping", None
             await self._stop()
 
     async def _synced(self) -> None:
@@ -243,6 +245,8 @@ class Operator:
     def queue_changed(self, old: Queue | None, new: Queue | None) -> None:
         if new is None and old is not None:
             self._status.forget(old.metadata.uid)
+            if old.metadata.name == DEFAULT_QUEUE and self._parts and self._owns_unnamed(old.dialect):
+                self._parts.create_task(self._ensure_default_queue(DIALECTS[old.dialect]))
         if new is not None:
             self._name_fields_without_effect(DIALECTS[new.dialect].queue, old, new)
 

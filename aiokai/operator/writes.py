@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from itertools import islice
 from typing import Final
 
-from aiokai.errors import ApiError, ConflictError, NotFoundError, ThrottledError, UnavailableError
+from aiokai.errors import AiokaiError, ConflictError, NotFoundError, ThrottledError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class LowPriorityWrites:
             self._waiting.setdefault(key, write)
             self._retry = asyncio.get_running_loop().call_later(error.retry_after_s or RETRY_S, self._fill)
             return
-        except ApiError as error:
+        except AiokaiError as error:
             log.warning("writing %s was refused: %s", key, error)
         finally:
             del self._running[key]

@@ -207,3 +207,12 @@ async def test_a_gated_pod_keeps_its_condition_until_the_gate_is_gone(cluster: W
         assert cluster.condition(PODS, "gated", "PodScheduled").get("reason", "SchedulingGated") == "SchedulingGated"
         await cluster.client.patch(PODS, "gated", {"spec": {"schedulingGates": None}}, cluster.namespace, into=bytes)
         await cluster.until(lambda: cluster.pod_phase("gated") == "Running")
+
+
+async def test_queue_default_comes_back_when_it_is_deleted(cluster: World) -> None:
+    async with cluster.nodes(node(cluster)), cluster.operator():
+        first = await cluster.until(lambda: cluster.get(QUEUES, "default"))
+        await cluster.client.delete(QUEUES, "default")
+        uid = first["metadata"]["uid"]
+        await cluster.until(lambda: cluster.get(QUEUES, "default").get("metadata", {}).get("uid", uid) != uid)
+        await runs_as_ever(cluster)
