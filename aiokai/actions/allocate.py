@@ -25,8 +25,9 @@ def serve(session: Session, *, best_effort: bool) -> None:
     queue = GangQueue(session, (gang for gang in session.gangs_with_work() if session.admitted[gang]))
     releasing = bool((session.ledger.node_releasing > 0).any())
     while (gang := queue.pop()) is not None:
+        verdict = session.verdicts.get(gang)
         tasks = _next_tasks(session, gang, best_effort=best_effort)
-        if not tasks:
+        if not tasks or (verdict is not None and verdict.reason is Reason.NOT_ITS_TURN):
             continue
         if _place(session, gang, tasks, releasing=releasing):
             has_more = len(tasks) < len(session.snapshot.gang_tasks[gang])

@@ -12,6 +12,9 @@ from typing import Final
 UNLIMITED: Final = 2**62
 """No bound, in any base unit: larger than any sum that may occur, and addable once without overflow."""
 
+MOST_OF_ONE: Final = 2**53
+"""More than any pod or node has of a resource, in base units; hundreds of them can be added up."""
+
 _SUFFIXES: Final = {
     "": Decimal(1),
     "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),

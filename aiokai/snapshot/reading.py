@@ -19,7 +19,7 @@ from aiokai.errors import InvalidObjectError
 from aiokai.model import kube
 from aiokai.model.configuration import Configuration
 from aiokai.model.pod_group import GangKey
-from aiokai.model.quantity import quantity_to_base
+from aiokai.model.quantity import MOST_OF_ONE, quantity_to_base
 from aiokai.model.queue import DEFAULT_QUEUE
 from aiokai.model.reasons import Reason
 from aiokai.snapshot.arrays import PODS, ConstraintSet, NodeFacts, TaskState, Term
@@ -216,6 +216,8 @@ def _convert(amounts: Mapping[str, str | int | float] | None, path: str) -> dict
             base[name] = quantity_to_base(name, text)
         except ValueError as error:
             raise InvalidObjectError(f"{path}[{name}]", str(error)) from error
+        if base[name] >= MOST_OF_ONE:
+            raise InvalidObjectError(f"{path}[{name}]", f"{text!r} is more than any node has")
     return base
 
 
