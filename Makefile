@@ -6,7 +6,7 @@ IMAGE ?= aiokai:0.1.0
 DOCKER ?= $(shell command -v docker || command -v podman)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check format crds manifests image lock controlplane clean
+.PHONY: help demo up test check bench format crds manifests image lock controlplane clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,9 @@ check: .venv/installed ## lint, types, layers, generated files
 	$(BIN)/lint-imports
 	$(BIN)/aiokai crds --check
 	$(BIN)/python manifests/generate.py --check
+
+bench: .venv/installed ## speed: each figure with its bound and where the bound comes from
+	$(BIN)/python -m tests.perf.place
 
 format: .venv/installed ## put the code into its form
 	$(BIN)/ruff check --fix .
