@@ -18,7 +18,7 @@ help: ## this list
 	else $(PYTHON) -m venv .venv && $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .; fi
 	@touch $@
 
-demo: .venv/installed ## a cluster, an operator and six jobs on this machine, in a minute
+demo: .venv/installed ## a cluster, an operator and four Jobs on this machine, in a minute
 	@$(BIN)/aiokai demo
 
 up: .venv/installed ## the same cluster, to be used with kubectl until Ctrl-C
