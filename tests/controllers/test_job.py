@@ -451,7 +451,7 @@ def test_a_job_that_was_stopped_is_not_started(phase: str) -> None:
     ("cpu", "replicas", "told"),
     [
         ("9999999E", 1, "spec.tasks[1].template.spec.containers[0].resources.requests[cpu]: "),
-        ("1P", 5000, "spec.tasks[1]: "),
+        ("8T", 5000, "spec.tasks[1]: "),
     ],
 )
 def test_what_cannot_be_counted_is_named_by_its_task(cpu: str, replicas: int, told: str) -> None:
