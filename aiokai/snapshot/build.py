@@ -287,8 +287,10 @@ class _Build:
             if node < 0:
                 continue
             free[node] -= self._vector(pod.request)
-            taken = np.zeros_like(device_free[node])
-            for grant, place in zip(pod.grants, self._places(pod), strict=True):
+            taken, places = np.zeros_like(device_free[node]), self._places(pod)
+            if not derive.names_its_cards(pod.asks, pod.grants):
+                taken += facts.devices.total[node]
+            for grant, place in zip(pod.grants, places, strict=True):
                 if place >= 0:
                     taken[place] += (1, grant.memory, grant.cores)
             device_free[node] -= taken

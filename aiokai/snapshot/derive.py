@@ -53,6 +53,11 @@ def charge_of_minimum(amounts: Mapping[str, int], names: VgpuNames, smallest_mem
     return {**amounts, GPU: gpu} if gpu else dict(amounts)
 
 
+def names_its_cards(asks: Sequence[Ask], grants: Sequence[Grant]) -> bool:
+    """True if a pod says which cards it was given for all that it asked for; else it may hold any of its node."""
+    return len(grants) >= len(asks)
+
+
 def charge_of_grants(grants: Sequence[Grant], cards: Sequence[Card], places: Sequence[int]) -> int:
     """Milli-GPUs of the cards given: each the larger of its memory and cores share."""
     return sum(

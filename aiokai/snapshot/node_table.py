@@ -7,7 +7,7 @@ import numpy as np
 from aiokai.devices.vgpu import Card, Grant
 from aiokai.snapshot import derive
 from aiokai.snapshot.arrays import I32, I64, Devices, NodeFacts, Nodes
-from aiokai.snapshot.reading import NodeReading
+from aiokai.snapshot.reading import NodeReading, PodReading
 from aiokai.snapshot.table import Column, Resources, Table
 
 
@@ -73,19 +73,21 @@ class NodeTable:
         return tuple(place_of.get(grant.uuid, -1) for grant in grants)
 
     def hold(
-        self, row: int, request: I64, grants: Sequence[Grant], places: Sequence[int], *, releasing: bool, sign: int
+        self, row: int, pod: PodReading, request: I64, places: Sequence[int], *, releasing: bool, sign: int
     ) -> None:
-        """Take (or with sign -1 give back) a pod's room and cards on a node."""
+        """Take (or with sign -1 give back) a pod's room and cards on a node; all cards, if it may hold any."""
         of = self._nodes.of
         of["idle"][row] -= sign * request
+        taken = np.zeros_like(of["device_total"][row])
+        if not derive.names_its_cards(pod.asks, pod.grants):
+            taken += of["device_total"][row]
+        for grant, place in zip(pod.grants, places, strict=True):
+            if place >= 0:
+                taken[place] += (1, grant.memory, grant.cores)
+        of["device_free"][row] -= sign * taken
         if releasing:
             of["releasing"][row] += sign * request
-        for grant, place in zip(grants, places, strict=True):
-            if place >= 0:
-                taken = sign * np.array((1, grant.memory, grant.cores), np.int64)
-                of["device_free"][row, place] -= taken
-                if releasing:
-                    of["device_releasing"][row, place] += taken
+            of["device_releasing"][row] += sign * taken
 
     def touch(self, row: int, version: int) -> None:
         """Decisions of before `version` rest on another state of this node."""
