@@ -148,7 +148,11 @@ class Cluster:
         return self._custom(client, dialect.pod_group, self._pod_group, told_invalid)
 
     def _watch_queues(self, client: ApiClient, dialect: Dialect) -> Reflector[Any]:
-        return self._custom(client, dialect.queue, self._queue, lambda _metadata, _error: None)
+        def told_invalid(metadata: ObjectMeta, error: InvalidObjectError | None) -> None:
+            if error is None:
+                self.cache.forget_queue(Identity(dialect.name, "", metadata.name))
+
+        return self._custom(client, dialect.queue, self._queue, told_invalid)
 
     def _pod(self, old: Pod | None, new: Pod | None) -> None:
         if new is not None:
@@ -206,6 +210,8 @@ class Cluster:
     def _queue(self, old: Queue | None, new: Queue | None) -> None:
         if new is not None:
             self.cache.apply_queue(new)
+        elif old is not None and ("", old.metadata.name) in self._queues[old.dialect].undecodable:
+            return  # Its last spec that could be read stays in force: what uses it must go on being counted.
         elif old is not None:
             self.cache.remove_queue(old)
         self._watcher.queue_changed(old, new)

@@ -7,7 +7,7 @@ import numpy as np
 from aiokai.devices.vgpu import Grant, annotations_of
 from aiokai.kernels.fit import memory_on
 from aiokai.kernels.ledger import ALLOCATE, PIPELINE
-from aiokai.model.conditions import ConditionStatus, with_condition
+from aiokai.model.conditions import ConditionStatus, with_condition, without_condition
 from aiokai.model.pod_group import GangKey, GangPhase, PodGroupStatus
 from aiokai.model.quantity import base_to_quantity
 from aiokai.model.reasons import Reason
@@ -18,6 +18,8 @@ from aiokai.session.session import Session
 from aiokai.snapshot.arrays import I32, I64, TaskState
 from aiokai.snapshot.derive import PHASE_CODES
 
+INVALID = "Invalid"
+"""The condition of an object that could not be read. What is reported here could."""
 SCHEDULED = "Scheduled"
 """The condition of a PodGroup that says whether its gang is placed, and if not, why."""
 
@@ -95,7 +97,8 @@ def _statuses(session: Session, wanted: I32, placed: set[int]) -> dict[int, PodG
         old = group.status
         phase, pending, running, succeeded, failed = (int(x) for x in wanted[gang])
         condition = _condition(session, gang, runs=_PHASES[phase] == GangPhase.RUNNING)
-        conditions = with_condition(old.conditions, condition, now) if condition else old.conditions
+        conditions = without_condition(old.conditions, INVALID)
+        conditions = with_condition(conditions, condition, now) if condition else conditions
         status = PodGroupStatus(
             phase=_PHASES[phase],
             pending=pending,
@@ -169,6 +172,7 @@ def _queue_decisions(session: Session, phases: I32) -> Iterable[QueueDecision]:
         old = queue.status
         status = old.model_copy(
             update={
+                "conditions": without_condition(old.conditions, INVALID),
                 "allocated": _amounts(session, session.ledger.queue_held[row]),
                 "fair_share": _amounts(session, session.entitled[row]),
                 "pending": int(counts[row, PHASE_CODES[GangPhase.PENDING]]),

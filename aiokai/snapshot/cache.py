@@ -143,14 +143,18 @@ class Cache:
             self._refresh_gangs(self._gangs.naming(queue.metadata.name))
 
     def remove_queue(self, queue: Queue) -> None:
-        if queue.identity not in self._queues:
+        self.forget_queue(queue.identity)
+
+    def forget_queue(self, identity: Identity) -> None:
+        """Remove a queue of which no more than the name can be read."""
+        if identity not in self._queues:
             return
         self.version += 1
-        naming = self._gangs.naming(queue.metadata.name)
+        naming = self._gangs.naming(identity.name)
         entries = [self._entries[uid] for key in naming for uid in self._of_gang.get(key, ())]
         for entry in entries:
             self._uncount(entry)
-        self._queues.remove(queue.identity)
+        self._queues.remove(identity)
         self._refresh_gangs(naming)
         for entry in entries:
             self._count(entry)
@@ -460,7 +464,7 @@ class Cache:
         reading, request = entry.reading, self._classes.request(entry.of_class)
         releasing = reading.state is TaskState.RELEASING
         if entry.node >= 0:
-            self._nodes.hold(entry.node, request, reading.grants, entry.places, releasing=releasing, sign=sign)
+            self._nodes.hold(entry.node, reading, request, entry.places, releasing=releasing, sign=sign)
             if entry.task < 0:
                 self._used_by_others.of["use"][0] += sign * request
         if entry.queue >= 0:

@@ -14,6 +14,7 @@ from tests.support.world import JOBS, POD_GROUPS, QUEUES, World, job, lone_pod
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 CPU = {"cpu": "1"}
+QUEUE = {"apiVersion": "aiokai.io/v1alpha1", "kind": "Queue"}
 
 
 def node(cluster: World, **allocatable: str) -> NodeTemplate:
@@ -216,3 +217,24 @@ async def test_queue_default_comes_back_when_it_is_deleted(cluster: World) -> No
         uid = first["metadata"]["uid"]
         await cluster.until(lambda: cluster.get(QUEUES, "default").get("metadata", {}).get("uid", uid) != uid)
         await runs_as_ever(cluster)
+
+
+async def test_a_queue_that_becomes_invalid_stays_in_force_as_it_was_and_says_so(cluster: World) -> None:
+    """Else what runs in it would no longer count for its parent, whose capability others would then exceed."""
+    top, left, right = (f"{cluster.namespace}-{name}" for name in ("top", "left", "right"))
+    gpu = {"nvidia.com/gpu": "4"}
+    async with cluster.nodes(node(cluster, **{"nvidia.com/gpu": "8"})), cluster.operator():
+        for name, spec in (
+            (top, {"capability": gpu}),
+            (left, {"parent": top, "capability": gpu}),
+            (right, {"parent": top}),
+        ):
+            await cluster.create(QUEUES, {**QUEUE, "metadata": {"name": name}, "spec": spec})
+        await cluster.create(JOBS, job("runs", ("worker", 4, {"nvidia.com/gpu": "1"}), queue=left))
+        await cluster.until(lambda: len(cluster.running("runs")) == 4)
+        await cluster.client.patch(QUEUES, left, {"spec": {"deserved": {"nvidia.com/gpu": "9"}}}, into=bytes)
+        await cluster.until(lambda: cluster.condition(QUEUES, left, "Invalid"))
+        await cluster.create(JOBS, job("waits", ("worker", 4, {"nvidia.com/gpu": "1"}), queue=right))
+        await cluster.until(lambda: state(cluster, "waits").get("reason") == "QueueOverCapability")
+        await cluster.client.patch(QUEUES, left, {"spec": {"deserved": None}}, into=bytes)
+        await cluster.until(lambda: not cluster.condition(QUEUES, left, "Invalid"))
