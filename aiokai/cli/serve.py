@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aiokai.cli.signals import run_until_told
 from aiokai.client.connection import connect
+from aiokai.errors import ConfigError
 from aiokai.operator.config_file import ConfigFile
 from aiokai.operator.operator import Operator
 from aiokai.web.app import WebServer, health_app
@@ -23,7 +24,11 @@ async def _serve(kubeconfig: Path | None, config_file: ConfigFile) -> None:
     async with await connect(kubeconfig) as client:
         operator = Operator(client, kubeconfig, config_file, _show_progress)
         web = WebServer(health_app(alive=operator.alive, ready=operator.ready, registry=operator.metrics.registry))
-        await web.start(config_file.current.web.host, config_file.current.web.port)
+        listens = config_file.current.web
+        try:
+            await web.start(listens.host, listens.port)
+        except OSError as error:
+            raise ConfigError(f"web: cannot listen on {listens.host}:{listens.port}: {error.strerror}") from error
         try:
             await operator.run()
         finally:

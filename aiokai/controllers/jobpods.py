@@ -46,7 +46,9 @@ def make_pod(job: Job, task: TaskSpec, index: int, dialect: Dialect, configurati
     if queue:
         annotations[keys.queue] = queue
     marks = dialect.pod_marks(job, task, index, queue)
-    spec["schedulerName"] = spec.get("schedulerName") or job.spec.scheduler_name
+    if spec.setdefault("schedulerName", job.spec.scheduler_name) != job.spec.scheduler_name:
+        told = f"another scheduler than the Job's, {job.spec.scheduler_name!r}, would never start its gang"
+        raise InvalidObjectError(f"{path}.spec.schedulerName", told)
     if job.spec.priority_class_name and not spec.get("priorityClassName"):
         spec["priorityClassName"] = job.spec.priority_class_name
     spec = rewrite_vgpu(spec, configuration.devices.vgpu, f"{path}.spec")

@@ -81,9 +81,7 @@ class TaskSpec(UserModel):
     replicas: int = Field(default=1, ge=0, le=1_000_000, description="How many pods.")
     min_available: int | None = Field(default=None, ge=0, description="How many of them the Job needs; none: all.")
     template: PodTemplate = Field(description="The pods. Checked by the API server before the Job is queued.")
-    max_retry: int = Field(
-        default=3, ge=-1, description="Container restarts before the task counts as failed; -1: any."
-    )
+    max_retry: int = Field(default=3, ge=-1, description="Accepted as Volcano's; no effect yet: nothing fails a task.")
 
     rules: ClassVar = (
         Rule(
@@ -117,7 +115,7 @@ class JobSpec(UserModel):
         default=None, ge=0, description="Pods that start together, or none does; none or 0: what the tasks need."
     )
     min_success: int | None = Field(default=None, ge=1, description="The Job is Completed once so many pods succeeded.")
-    max_retry: int = Field(default=3, ge=0, description="How often the Job may be restarted.")
+    max_retry: int = Field(default=3, ge=0, description="Accepted as Volcano's; no effect yet: nothing restarts a Job.")
     plugins: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         max_length=len(PLUGINS),

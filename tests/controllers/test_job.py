@@ -109,10 +109,17 @@ def test_pods_carry_what_names_their_gang() -> None:
 
 
 def test_what_the_template_says_itself_is_kept() -> None:
-    spec = {"containers": [container()], "schedulerName": "other", "priorityClassName": "own"}
+    spec = {"containers": [container()], "schedulerName": "aiokai", "priorityClassName": "own"}
     world = World(task(template={"spec": spec}), priorityClassName="high").admit()
-    assert world.pod("worker-0")["spec"]["schedulerName"] == "other"
+    assert world.pod("worker-0")["spec"]["schedulerName"] == "aiokai"
     assert world.pod("worker-0")["spec"]["priorityClassName"] == "own"
+
+
+def test_a_template_for_another_scheduler_is_refused() -> None:
+    """Its pods would never count for the gang, which would hold its room for ever."""
+    world = World(task(template={"spec": {"containers": [container()], "schedulerName": "other"}})).settle()
+    assert world.status["state"]["reason"] == "Invalid"
+    assert world.status["state"]["message"].startswith("spec.tasks[0].template.spec.schedulerName: ")
 
 
 def test_a_queue_named_by_annotation_is_the_jobs_queue() -> None:
