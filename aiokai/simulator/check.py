@@ -77,7 +77,7 @@ class _Check:
             # Pods that are not made yet wait too.
             yield all(self._is(task, expected.word) for task in tasks) if tasks else expected.word == "pending"
         elif expected.on is None or counts:
-            yield all(self._count(tasks, word) == count for word, count in counts.items())
+            yield all(self._count(tasks, word, counts) == count for word, count in counts.items())
             yield not any(task.decided and not any(self._is(task, word) for word in counts) for task in tasks)
         if expected.on is not None:
             used = {task.node for task in tasks if task.node and (not counts or self._named_in(task, counts))}
@@ -90,7 +90,10 @@ class _Check:
     def _named_in(self, task: TaskOutcome, counts: Mapping[str, int]) -> bool:
         return any(self._is(task, word) for word in counts)
 
-    def _count(self, tasks: Sequence[TaskOutcome], word: str) -> int:
+    def _count(self, tasks: Sequence[TaskOutcome], word: str, counts: Mapping[str, int]) -> int:
+        """Where bound is counted by itself, running is nothing else."""
+        if "bound" in counts:
+            return sum(task.state == word for task in tasks)
         return sum(self._is(task, word) for task in tasks)
 
     def _is(self, task: TaskOutcome, word: str) -> bool:
