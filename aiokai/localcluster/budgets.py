@@ -9,22 +9,18 @@ owner that has no scale spoils the count: the budget then allows nothing. Pods w
 """
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from aiokai.localcluster.due import Due
 from aiokai.localcluster.objects import Json, Key, dig, seconds_since, timestamp
 from aiokai.localcluster.resources import Catalog
 from aiokai.localcluster.selectors import Selector, matches, selector_of
-from aiokai.localcluster.status import Refusal
 from aiokai.localcluster.store import Collection, Event, Store, Stored
 from aiokai.localcluster.writes import Writes
 
-_log = logging.getLogger(__name__)
-
 _PODS, _BUDGETS = "pods.", "poddisruptionbudgets.policy"
-_PAUSE_S = 0.02
 DELETION_LIMIT_S = 120
 """So long an evicted pod is believed to be on its way out although it does not look so."""
 
@@ -52,26 +48,12 @@ class Budgets:
         self._selectors: defaultdict[str, dict[Key, Selector]] = defaultdict(dict)
         """By namespace; a budget without a selector is about no pod."""
         self._facts: dict[Key, tuple[int, PodFacts]] = {}
-        self._due: set[Key] = set()
-        self._woken = asyncio.Event()
+        self._due = Due("budget", self._count)
         store.observers.append(self._observe)
 
     async def run(self) -> None:
         """Count until cancelled."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            due, self._due = self._due, set()
-            for key in sorted(due):
-                try:
-                    self._count(key)
-                except Refusal as refusal:
-                    _log.info("left budget %s alone: %s", key, refusal.message)
-            await asyncio.sleep(_PAUSE_S)
-
-    def _look_at(self, key: Key) -> None:
-        self._due.add(key)
-        self._woken.set()
+        await self._due.run()
 
     def _observe(self, collection: Collection, event: Event) -> None:
         key = event.stored.key
@@ -81,14 +63,14 @@ class Budgets:
                 selector = selector_of(dig(event.stored.decoded(), "spec", "selector"))
                 if selector is not None:
                     self._selectors[key[0]][key] = selector
-                self._look_at(key)
+                self._due.add(key)
         elif collection.name == _PODS:
             if event.type == "DELETED":
                 self._facts.pop(key, None)
             for budget, selector in self._selectors.get(key[0], {}).items():
                 before = event.previous is not None and matches(selector, event.previous.labels)
                 if before or matches(selector, event.stored.labels):
-                    self._look_at(budget)
+                    self._due.add(budget)
 
     def _count(self, key: Key) -> None:
         resource = self._catalog.find("policy", "v1", "poddisruptionbudgets")
@@ -128,7 +110,7 @@ class Budgets:
             if since is not None and not pod.leaving and seconds_since(since) <= DELETION_LIMIT_S:
                 disrupted[pod.name] = since
                 delay_s = DELETION_LIMIT_S - seconds_since(since) + 1
-                asyncio.get_running_loop().call_later(delay_s, self._look_at, _key_of(budget))
+                asyncio.get_running_loop().call_later(delay_s, self._due.add, _key_of(budget))
         healthy = sum(pod.ready and not pod.leaving and pod.name not in disrupted for pod in pods)
         allowed = max(healthy - desired, 0) if expected else 0
         counted = {

@@ -6,23 +6,19 @@ for namespaces that have a quota, and brought up to date by every write, so a re
 at most some fifty times a second. Sources: `pkg/admission/plugin/resourcequota`, `pkg/quota/v1/evaluator/core`.
 """
 
-import asyncio
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from aiokai.localcluster.due import Due
 from aiokai.localcluster.objects import Json, Key, dig
 from aiokai.localcluster.podspec import containers_of
 from aiokai.localcluster.resources import Catalog, Resource
-from aiokai.localcluster.status import Refusal, forbidden
+from aiokai.localcluster.status import forbidden
 from aiokai.localcluster.store import Collection, Event, Store, Stored
 from aiokai.localcluster.writes import Writes
 from aiokai.model.quantity import base_to_quantity, quantity_to_base
 
-_log = logging.getLogger(__name__)
-
 _PODS, _QUOTAS = "pods.", "resourcequotas."
-_PAUSE_S = 0.02
 _ENDED = ("Succeeded", "Failed")
 _SIDES = {"requests.": "requests", "limits.": "limits"}
 _BARE = ("cpu", "memory", "ephemeral-storage")
@@ -44,23 +40,13 @@ class Quotas:
         self._charged: defaultdict[str, dict[str, Amounts]] = defaultdict(dict)
         """By namespace and name of the pod."""
         self._used: defaultdict[str, Amounts] = defaultdict(Counter)
-        self._due: set[Key] = set()
-        self._woken = asyncio.Event()
+        self._due = Due("quota", self._write_status)
         store.observers.append(self._observe)
         writes.admissions.append(self._admit)
 
     async def run(self) -> None:
         """Keep statuses until cancelled."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            due, self._due = self._due, set()
-            for key in sorted(due):
-                try:
-                    self._write_status(key)
-                except Refusal as refusal:
-                    _log.info("left quota %s alone: %s", key, refusal.message)
-            await asyncio.sleep(_PAUSE_S)
+        await self._due.run()
 
     def _admit(self, resource: Resource, obj: Json) -> None:
         """Raises: Refusal 403 if a new pod is more than a quota leaves."""
@@ -82,13 +68,13 @@ class Quotas:
             if not self._hard[namespace]:
                 self._begin(namespace)
             self._hard[namespace][name] = _limits_of(event.stored)
-            self._look_at(event.stored.key)
+            self._due.add(event.stored.key)
         elif collection.name == _PODS and self._hard.get(namespace):
             counts = event.type != "DELETED" and event.stored.fields["status.phase"] not in _ENDED
             if counts != (name in self._charged[namespace]):
                 self._charge(namespace, name, event.stored if counts else None)
                 for quota in self._hard[namespace]:
-                    self._look_at((namespace, quota))
+                    self._due.add((namespace, quota))
 
     def _begin(self, namespace: str) -> None:
         """Count the pods that are there when a namespace gets its first quota."""
@@ -105,10 +91,6 @@ class Quotas:
             amounts = amounts_of(stored.decoded()["spec"])
             self._charged[namespace][name] = amounts
             self._used[namespace].update(amounts)
-
-    def _look_at(self, key: Key) -> None:
-        self._due.add(key)
-        self._woken.set()
 
     def _write_status(self, key: Key) -> None:
         resource = self._catalog.find("", "v1", "resourcequotas")

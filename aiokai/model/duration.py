@@ -25,15 +25,3 @@ def duration_to_seconds(text: str | int | float) -> float:
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"{text!r} is not a duration that can be waited for")
     return seconds
-
-
-def seconds_to_duration(seconds: float) -> str:
-    """The usual short text: `45s`, `10m`, `1h30m`, `2d3h`; fractions of a second only below ten seconds."""
-    if seconds < 10 and seconds != int(seconds):
-        return f"{seconds:.1f}s"
-    rest, parts = int(seconds), []
-    for unit in ("d", "h", "m", "s"):
-        count, rest = divmod(rest, int(_UNITS[unit]))
-        if count:
-            parts.append(f"{count}{unit}")
-    return "".join(parts[:2]) or "0s"
